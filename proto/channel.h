@@ -1,0 +1,39 @@
+/*
+ * channel.h - one connection of the bus: framed messages over a Unix stream socket.
+ *
+ * Both ends speak hello first. The peer's uid must be ours, root's or the one that was allowed
+ * (SO_PEERCRED). A peer that breaks the protocol is cut off: `down` is called with the reason and
+ * nothing more comes. Sending only queues; everything that has gathered goes out in one write at
+ * the end of the loop's pass. A peer that does not read until LIMIT_BUS_QUEUE is reached is cut
+ * off as well.
+ *
+ * Callbacks never run inside channel_new() or channel_send(). Inside a callback the channel may
+ * be freed. After `down` the owner must call channel_free().
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <sys/types.h>
+
+#include "proto/messages.h"
+
+struct channel;
+
+struct channel_ops {
+	void (*up)(void *arg, const struct msg_hello *peer);	 /* hello exchanged */
+	void (*message)(void *arg, const struct msg *m);	 /* m is valid during the call */
+	void (*down)(void *arg, const char *why);		 /* why: static text */
+};
+
+/*
+ * Takes fd (also a connecting one). `self` is who we are; our hello is sent at once. allowed_uid
+ * is accepted besides our own uid and root; (uid_t)-1 for none. Never NULL.
+ */
+struct channel *channel_new(struct event_base *base, int fd, enum msg_sender self,
+			    const struct msg_hello *hello, uid_t allowed_uid,
+			    const struct channel_ops *ops, void *arg);
+void channel_free(struct channel *c); /* closes; NULL is fine */
+
+void channel_send(struct channel *c, const struct msg *m); /* silently dropped once down */
+size_t channel_queued(const struct channel *c);		    /* unsent bytes */
+int channel_is_up(const struct channel *c);
