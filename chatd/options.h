@@ -1,0 +1,44 @@
+/*
+ * options.h - chatd.conf, read and checked as a whole.
+ *
+ * Supervisor and workers read the same file; a worker reads it again on SIGHUP. Unknown sections
+ * and keys are errors. Whatever is wrong is one line that names file, line and key.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "chatd/provider/provider.h"
+#include "common/conf.h"
+
+enum on_crash { ON_CRASH_RESUME, ON_CRASH_INTERRUPT };
+
+struct options {
+	/* [log] */
+	char *log_path;
+	bool durability_full; /* durability = full | normal */
+	/* [bus] */
+	char *bus_dir;
+	char *bus_user;	 /* user whose streamerd may connect besides our own; NULL: none */
+	/* [workers] */
+	int workers;	 /* count = auto | N; auto: one per CPU, at most 4 */
+	int64_t drain_ms; /* drain_timeout */
+	int max_turns;	 /* running turns of one worker */
+	enum on_crash on_crash;
+	/* [defaults] */
+	char *provider; /* name of a [provider] section */
+	char *model;	/* NULL: the provider's own */
+	char *system;	/* NULL: none */
+	/* [provider NAME] */
+	struct provider_conf **providers; /* owned references */
+	size_t n_providers;
+	/* [general] log_level */
+	char *log_level;
+};
+
+/* NULL with *e filled in if the file is wrong. */
+struct options *options_load(const char *file, struct conf_error *e);
+void options_free(struct options *o); /* NULL is fine */
+/* Borrowed; NULL if there is none of that name. An empty name means the default. */
+struct provider_conf *options_provider(const struct options *o, const char *name);
