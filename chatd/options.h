@@ -7,12 +7,24 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "chatd/provider/provider.h"
 #include "common/conf.h"
 
 enum on_crash { ON_CRASH_RESUME, ON_CRASH_INTERRUPT };
+enum tool_policy { TOOL_ASK, TOOL_ALLOW, TOOL_DENY };
+
+/* One [tools NAME]: a server of tools. Texts are owned. */
+struct tool_conf {
+	char *name;
+	char *command;		     /* words separated by blanks; never given to a shell */
+	enum tool_policy permission; /* permission = ask | allow | deny */
+	enum tool_policy
+		read_only; /* the same for tools that say they only read; default: permission */
+	bool read_only_set;
+};
 
 struct options {
 	/* [log] */
@@ -20,25 +32,29 @@ struct options {
 	bool durability_full; /* durability = full | normal */
 	/* [bus] */
 	char *bus_dir;
-	char *bus_user;	 /* user whose streamerd may connect besides our own; NULL: none */
+	char *bus_user; /* user whose streamerd may connect besides our own; NULL: none */
 	/* [workers] */
-	int workers;	 /* count = auto | N; auto: one per CPU, at most 4 */
+	int workers;	  /* count = auto | N; auto: one per CPU, at most 4 */
 	int64_t drain_ms; /* drain_timeout */
-	int max_turns;	 /* running turns of one worker */
+	int max_turns;	  /* running turns of one worker */
 	enum on_crash on_crash;
 	/* [defaults] */
-	char *provider; /* name of a [provider] section */
+	char *provider; /* name of a [provider] section; never NULL: the only one if none is named
+			 */
 	char *model;	/* NULL: the provider's own */
 	char *system;	/* NULL: none */
-	/* [provider NAME] */
+	/* [provider NAME], at least one, in the order of the file */
 	struct provider_conf **providers; /* owned references */
 	size_t n_providers;
+	/* [tools NAME], in the order of the file */
+	struct tool_conf *tools;
+	size_t n_tools;
 	/* [general] log_level */
-	char *log_level;
+	char *log_level; /* NULL: info */
 };
 
-/* NULL with *e filled in if the file is wrong. */
+/* NULL with *e filled in if the file, or a key file that it names, is wrong. */
 struct options *options_load(const char *file, struct conf_error *e);
 void options_free(struct options *o); /* NULL is fine */
-/* Borrowed; NULL if there is none of that name. An empty name means the default. */
+/* Borrowed; NULL if there is none of that name. An empty name, or NULL, means the default. */
 struct provider_conf *options_provider(const struct options *o, const char *name);

@@ -68,4 +68,8 @@
 #define LIMIT_WORKERS		64
 #define LIMIT_RESPAWN_MIN_MS	50
 #define LIMIT_RESPAWN_MAX_MS	10000
+#define LIMIT_RESPAWN_HEALTHY_MS 10000		/* ready for this long: the back-off starts anew */
+#define LIMIT_WORKER_ABORT_MS	2000		/* a hung worker has this long to dump core before SIGKILL */
+#define LIMIT_WORKER_STOP_MS	5000		/* beyond drain_timeout, for a worker to end after SIGTERM */
+#define LIMIT_CONF_LINE		4096		/* one line of a config file */
 #define LIMIT_WORKER_HANG_MS	20000		/* no heart-beat from a worker: it is killed and replaced */
