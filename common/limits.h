@@ -16,6 +16,13 @@
 #define LIMIT_HTTP_WRITE_MS	30000		/* a reply that makes no progress */
 #define LIMIT_HTTP_CONNECTIONS	18000		/* default of [http] max_connections; below RLIMIT_NOFILE */
 #define LIMIT_HTTP_PIPELINED	(64 * 1024)	/* bytes kept that arrived behind the current request */
+#define LIMIT_HTTP_METHOD	24		/* bytes of a method's name; the longest in use has 17 */
+#define LIMIT_HTTP_READ		(64 * 1024)	/* one read(2) of one connection, then it is another's turn */
+#define LIMIT_HTTP_BURST	16		/* pipelined requests of one connection in one pass */
+#define LIMIT_HTTP_ACCEPTS	64		/* connections accepted in one pass */
+#define LIMIT_HTTP_ACCEPT_PAUSE_MS 100		/* no accept(2) after it failed for want of descriptors */
+#define LIMIT_HTTP_LINGER_MS	2000		/* a closing connection waits for the peer to read our answer */
+#define LIMIT_HTTP_LINGER	(1024 * 1024)	/* ... and throws away up to this many bytes meanwhile */
 
 /* --- SSE out (streamerd) --- */
 #define LIMIT_HEARTBEAT_MS	15000		/* comment line; shorter than any proxy's idle time-out */
