@@ -1,0 +1,191 @@
+/*
+ * main.c - the chatd program: argv in, one of two processes out.
+ *
+ *	chatd -c FILE			the supervisor
+ *	chatd -c FILE --check		checks FILE and ends
+ *	chatd -c FILE --worker N --workers M
+ *					worker N of M; started by the supervisor only, with a
+ *listening socket as fd 3 and a control socket as fd 4
+ *
+ * Exit status: 0 in order; 64 wrong usage; 78 a config or a database that this program can't work
+ * with (starting it again would not help); anything else is a failure that a restart may cure.
+ *
+ * Nothing here knows what a supervisor or a worker does.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+
+#include "chatd/options.h"
+#include "chatd/supervisor/spawn.h"
+#include "chatd/supervisor/supervisor.h"
+#include "chatd/worker/worker.h"
+#include "common/limits.h"
+#include "common/log.h"
+
+struct args {
+	const char *config;
+	bool check;
+	int worker;  /* -1: this is not one */
+	int workers; /* 0: not given */
+};
+
+static const char usage_text[] =
+	"usage: chatd -c FILE [--check]\n"
+	"  -c, --config FILE  the config file\n"
+	"      --check        only check it: no output and exit status 0 if it is fine\n"
+	"      --version      print the version\n"
+	"  -h, --help         print this\n";
+
+static int usage_error(const char *why)
+{
+	(void)fprintf(stderr, "chatd: %s (see chatd --help)\n", why);
+	return EX_USAGE;
+}
+
+/* A number in 0..LIMIT_WORKERS, or -1. */
+static int small_number(const char *s)
+{
+	int n;
+
+	return conf_count(s, &n) || n > LIMIT_WORKERS ? -1 : n;
+}
+
+/* Returns -1 to go on, or the exit status. */
+static int parse_args(int argc, char **argv, struct args *a)
+{
+	enum { OPT_CHECK = 256, OPT_WORKER, OPT_WORKERS, OPT_VERSION };
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, OPT_CHECK},
+		{"worker", required_argument, NULL, OPT_WORKER},
+		{"workers", required_argument, NULL, OPT_WORKERS},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	*a = (struct args){.worker = -1};
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":c:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			a->config = optarg;
+			break;
+		case OPT_CHECK:
+			a->check = true;
+			break;
+		case OPT_WORKER:
+			a->worker = small_number(optarg);
+			if (a->worker < 0)
+				return usage_error("--worker wants a small number");
+			break;
+		case OPT_WORKERS:
+			a->workers = small_number(optarg);
+			if (a->workers < 1)
+				return usage_error("--workers wants a small number");
+			break;
+		case OPT_VERSION:
+			(void)puts("chatd " CHATD_VERSION);
+			return 0;
+		case 'h':
+			(void)fputs(usage_text, stdout);
+			return 0;
+		case ':':
+			return usage_error("an option lacks its value");
+		default:
+			return usage_error("unknown option");
+		}
+	}
+	if (optind < argc)
+		return usage_error("unexpected argument");
+	if (!a->config)
+		return usage_error("-c FILE is missing");
+	if ((a->worker >= 0) != (a->workers > 0) || (a->workers && a->worker >= a->workers))
+		return usage_error("--worker N needs --workers M with N < M");
+	return -1;
+}
+
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static int run_worker(struct options *o, const struct args *a)
+{
+	static char who[24]; /* the log borrows it for ever */
+
+	if (!is_socket(SPAWN_LISTEN_FD) || !is_socket(SPAWN_CONTROL_FD))
+		return usage_error("--worker is for the supervisor, which passes two sockets");
+	(void)snprintf(who, sizeof(who), "worker.%d", a->worker);
+	log_set_who(who);
+	(void)prctl(PR_SET_NAME, "chatd-worker"); /* for ps: exec'ed by way of /proc/self/exe */
+	return worker_main(o, a->config, (unsigned)a->worker, (unsigned)a->workers, SPAWN_LISTEN_FD,
+			   SPAWN_CONTROL_FD);
+}
+
+/* The supervisor's question at SIGHUP. */
+static int recheck(void *arg, struct conf_error *e)
+{
+	const struct args *a = arg;
+	struct options *o = options_load(a->config, e);
+
+	if (!o)
+		return -1;
+	if (o->log_level)
+		(void)log_set_level(o->log_level); /* checked by options_load() */
+	options_free(o);
+	return 0;
+}
+
+static int run_supervisor(const struct options *o, struct args *a)
+{
+	char workers[16];
+	char worker[16];
+	char *argv[] = {"chatd", "-c", (char *)a->config, "--workers", workers, "--worker",
+			worker,	 NULL};
+	struct supervisor_setup setup = {
+		.bus_dir = o->bus_dir,
+		.workers = (unsigned)o->workers,
+		.drain_ms = o->drain_ms,
+		.spawn = {.exe = "/proc/self/exe", .argv = argv, .index_arg = worker},
+		.recheck = recheck,
+		.recheck_arg = a,
+	};
+
+	(void)snprintf(workers, sizeof(workers), "%d", o->workers);
+	return supervisor_run(&setup);
+}
+
+int main(int argc, char **argv)
+{
+	struct args a;
+	struct conf_error e;
+	struct options *o;
+	int status = parse_args(argc, argv, &a);
+
+	if (status >= 0)
+		return status;
+	o = options_load(a.config, &e);
+	if (!o) {
+		(void)fprintf(stderr, "chatd: %s\n", e.text);
+		return EX_CONFIG;
+	}
+	if (o->log_level)
+		(void)log_set_level(o->log_level); /* checked by options_load() */
+	if (a.check)
+		status = 0;
+	else if (a.worker >= 0)
+		status = run_worker(o, &a);
+	else
+		status = run_supervisor(o, &a);
+	options_free(o);
+	return status;
+}

@@ -1,0 +1,435 @@
+/*
+ * pool.c - the supervisor's workers: started, watched, replaced, stopped. See pool.h.
+ *
+ *	            timer              'R'
+ *	 BACKOFF ──────────> STARTING ─────> READY
+ *	  │  ^ ^  could not     │ │  │        │ │ │
+ *	  │  │ └─── start,  ────┘ │  │  exit  │ │ │
+ *	  │  │      or exit       │  └────────┼─┼─┼──> BACKOFF
+ *	  │  │                    │ silent    │ │
+ *	  │  │ exit               v           │ │
+ *	  │  └────────────────── HUNG <───────┘ │
+ *	  │                       │             │ pool_stop()
+ *	  │ pool_stop()           v             v          exit
+ *	  └───────────> DEAD    STOPPING <──────┴── ...  ───────> DEAD
+ *
+ * BACKOFF is also how a link begins, with no wait. HUNG: SIGABRT was sent (so that there is a core
+ * to look at), SIGKILL follows. The listening sockets are the supervisor's and outlive workers: who
+ * connects meanwhile waits in the backlog.
+ *
+ * Whether a worker is silent is judged after reading what it had sent, and not at all when the
+ * judge itself was late (SIGSTOP, a machine that slept): else it would kill the innocent.
+ */
+#include "chatd/supervisor/pool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/backoff.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/require.h"
+
+struct link {
+	struct pool *pool; /* the owner */
+	unsigned index;
+	int listen_fd; /* borrowed */
+	enum link_state state;
+	int64_t since;		/* when it came to this state */
+	pid_t pid;		/* 0: no process */
+	int control;		/* owned; -1: none */
+	int64_t heard;		/* last byte from it, or its start */
+	unsigned attempt;	/* starts since it was last healthy */
+	int signal_pending;	/* for pool_signal() while STARTING */
+	struct event *readable; /* of control; owned */
+	struct event *timer;	/* BACKOFF: start; HUNG, STOPPING: SIGKILL; owned */
+};
+
+struct pool {
+	struct event_base *base; /* borrowed */
+	struct spawn_how how;
+	struct pool_times times;
+	struct pool_ops ops;
+	void *arg;
+	bool stopping, told_stopped, told_hopeless;
+	struct event *tick; /* owned */
+	int64_t tick_ms, last_tick;
+	unsigned n;
+	struct link links[];
+};
+
+static const struct {
+	const char *name;
+	unsigned next; /* bits of states */
+} states[LINK_STATE_N] = {
+	[LINK_BACKOFF] = {"BACKOFF", 1U << LINK_STARTING | 1U << LINK_DEAD},
+	[LINK_STARTING] = {"STARTING", 1U << LINK_READY | 1U << LINK_BACKOFF | 1U << LINK_HUNG |
+					       1U << LINK_STOPPING},
+	[LINK_READY] = {"READY", 1U << LINK_BACKOFF | 1U << LINK_HUNG | 1U << LINK_STOPPING},
+	[LINK_HUNG] = {"HUNG", 1U << LINK_BACKOFF | 1U << LINK_STOPPING},
+	[LINK_STOPPING] = {"STOPPING", 1U << LINK_DEAD},
+	[LINK_DEAD] = {"DEAD", 0},
+};
+
+const char *link_state_name(enum link_state s)
+{
+	return states[s].name;
+}
+
+int link_may(enum link_state from, enum link_state to)
+{
+	return (states[from].next >> to & 1U) != 0;
+}
+
+static void check(const struct link *l)
+{
+	bool lives = l->state != LINK_BACKOFF && l->state != LINK_DEAD;
+
+	REQUIRE(lives == (l->pid > 0));
+	REQUIRE(lives == (l->control >= 0));
+	REQUIRE(!l->pool->stopping || l->state == LINK_STOPPING || l->state == LINK_DEAD);
+}
+
+static void move(struct link *l, enum link_state to)
+{
+	REQUIRE(link_may(l->state, to));
+	log_debug("worker.state", "worker=%u %s -> %s", l->index, states[l->state].name,
+		  states[to].name);
+	l->state = to;
+	l->since = clock_mono_ms();
+}
+
+static void arm(struct link *l, int64_t ms)
+{
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+
+	REQUIRE(event_add(l->timer, &tv) == 0);
+}
+
+/* To the process as it is known; one that ended but isn't reaped yet takes no harm. */
+static void send_signal(const struct link *l, int sig)
+{
+	if (kill(l->pid, sig) < 0)
+		log_warning("worker.signal_failed", "worker=%u pid=%d signal=%d error=\"%s\"",
+			    l->index, (int)l->pid, sig, strerror(errno));
+}
+
+static void drop_control(struct link *l)
+{
+	if (l->readable)
+		event_free(l->readable);
+	l->readable = NULL;
+	if (l->control >= 0)
+		(void)close(l->control);
+	l->control = -1;
+}
+
+static void on_byte(struct link *l, char c)
+{
+	l->heard = clock_mono_ms();
+	if (c != 'R' || l->state != LINK_STARTING)
+		return;
+	log_notice("worker.ready", "worker=%u pid=%d ms=%lld", l->index, (int)l->pid,
+		   (long long)(l->heard - l->since));
+	move(l, LINK_READY);
+	if (l->signal_pending)
+		send_signal(l, l->signal_pending);
+	l->signal_pending = 0;
+	l->pool->ops.changed(l->pool->arg);
+}
+
+static void read_control(struct link *l)
+{
+	char bytes[256];
+	ssize_t n;
+
+	while ((n = read(l->control, bytes, sizeof(bytes))) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			on_byte(l, bytes[i]);
+	}
+	/* At its end the worker is ending as well: SIGCHLD tells; if it doesn't, silence will. */
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		(void)event_del(l->readable);
+}
+
+static void on_control(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	read_control(arg);
+}
+
+static void start(struct link *l)
+{
+	struct pool *p = l->pool;
+	int64_t wait;
+	pid_t pid;
+	int r = spawn_worker(&p->how, l->index, l->listen_fd, &pid, &l->control);
+
+	if (r < 0) {
+		wait = backoff_ms(l->attempt++, p->times.respawn_min, p->times.respawn_max,
+				  backoff_random());
+		log_error("worker.start_failed", "worker=%u error=\"%s\" retry_ms=%lld", l->index,
+			  strerror(-r), (long long)wait);
+		arm(l, wait);
+		return;
+	}
+	l->pid = pid;
+	l->signal_pending = 0;
+	l->heard = clock_mono_ms();
+	l->readable = event_new(p->base, l->control, EV_READ | EV_PERSIST, on_control, l);
+	REQUIRE(l->readable && event_add(l->readable, NULL) == 0);
+	move(l, LINK_STARTING);
+	check(l);
+	log_info("worker.started", "worker=%u pid=%d", l->index, (int)pid);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *l = arg;
+
+	(void)fd;
+	(void)what;
+	if (l->state == LINK_BACKOFF) {
+		start(l);
+		return;
+	}
+	REQUIRE(l->pid > 0);
+	log_error("worker.killed", "worker=%u pid=%d state=%s", l->index, (int)l->pid,
+		  states[l->state].name);
+	send_signal(l, SIGKILL);
+}
+
+static void check_silence(struct link *l, int64_t now)
+{
+	if (l->state != LINK_STARTING && l->state != LINK_READY)
+		return;
+	read_control(l);
+	if (now - l->heard < l->pool->times.hang)
+		return;
+	log_error("worker.hung", "worker=%u pid=%d silent_ms=%lld", l->index, (int)l->pid,
+		  (long long)(now - l->heard));
+	move(l, LINK_HUNG);
+	send_signal(l, SIGABRT);
+	arm(l, l->pool->times.abort);
+	l->pool->ops.changed(l->pool->arg);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct pool *p = arg;
+	int64_t now = clock_mono_ms();
+	bool late = now - p->last_tick > 3 * p->tick_ms;
+
+	(void)fd;
+	(void)what;
+	p->last_tick = now;
+	for (unsigned i = 0; i < p->n; i++) {
+		if (late)
+			p->links[i].heard = now;
+		check_silence(&p->links[i], now);
+	}
+}
+
+static void tell_if_stopped(struct pool *p)
+{
+	if (!p->stopping || p->told_stopped)
+		return;
+	for (unsigned i = 0; i < p->n; i++) {
+		if (p->links[i].state != LINK_DEAD)
+			return;
+	}
+	p->told_stopped = true;
+	p->ops.stopped(p->arg);
+}
+
+static void log_exit(const struct link *l, pid_t pid, int status, int64_t retry_ms)
+{
+	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+	if (l->state == LINK_DEAD)
+		log_notice("worker.stopped", "worker=%u pid=%d status=%d signal=%d", l->index,
+			   (int)pid, code, sig);
+	else if (code == 0)
+		log_notice("worker.ended", "worker=%u pid=%d retry_ms=%lld", l->index, (int)pid,
+			   (long long)retry_ms);
+	else
+		log_error("worker.died", "worker=%u pid=%d status=%d signal=%d retry_ms=%lld",
+			  l->index, (int)pid, code, sig, (long long)retry_ms);
+}
+
+static void gone(struct link *l, int status)
+{
+	struct pool *p = l->pool;
+	pid_t pid = l->pid;
+	int64_t wait = -1;
+
+	read_control(l); /* it may have been ready for a moment */
+	drop_control(l);
+	(void)event_del(l->timer);
+	l->pid = 0;
+	if (l->state == LINK_STOPPING) {
+		move(l, LINK_DEAD);
+		check(l);
+		log_exit(l, pid, status, wait);
+		return;
+	}
+	if (l->state == LINK_READY && clock_mono_ms() - l->since >= p->times.healthy)
+		l->attempt = 0;
+	move(l, LINK_BACKOFF);
+	check(l);
+	if (!(WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG)) {
+		wait = backoff_ms(l->attempt++, p->times.respawn_min, p->times.respawn_max,
+				  backoff_random());
+		arm(l, wait);
+	}
+	log_exit(l, pid, status, wait);
+	p->ops.changed(p->arg);
+	if (wait < 0 && !p->told_hopeless) {
+		p->told_hopeless = true;
+		p->ops.hopeless(p->arg, WEXITSTATUS(status));
+	}
+}
+
+void pool_reap(struct pool *p)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		struct link *l = &p->links[i];
+		int status;
+
+		if (l->pid > 0 && waitpid(l->pid, &status, WNOHANG) == l->pid)
+			gone(l, status);
+	}
+	tell_if_stopped(p);
+}
+
+void pool_signal(struct pool *p, int sig)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		struct link *l = &p->links[i];
+
+		if (l->state == LINK_READY)
+			send_signal(l, sig);
+		else if (l->state == LINK_STARTING)
+			l->signal_pending = sig; /* it may have no handler yet */
+	}
+}
+
+static void stop_link(struct link *l)
+{
+	if (l->state == LINK_BACKOFF) {
+		(void)event_del(l->timer);
+		move(l, LINK_DEAD);
+	} else if (l->state != LINK_DEAD) {
+		bool hung = l->state == LINK_HUNG; /* its SIGKILL is under way already */
+
+		move(l, LINK_STOPPING);
+		send_signal(l, SIGTERM);
+		if (!hung)
+			arm(l, l->pool->times.stop);
+	}
+	check(l);
+}
+
+void pool_stop(struct pool *p)
+{
+	bool again = p->stopping;
+
+	p->stopping = true;
+	for (unsigned i = 0; i < p->n; i++) {
+		if (!again)
+			stop_link(&p->links[i]);
+		else if (p->links[i].pid > 0)
+			send_signal(&p->links[i], SIGKILL);
+	}
+	tell_if_stopped(p);
+}
+
+struct pool *pool_new(struct event_base *base, const struct spawn_how *how,
+		      const struct pool_times *times, const int *listen_fds, unsigned n,
+		      const struct pool_ops *ops, void *arg)
+{
+	struct pool *p = calloc(1, sizeof(*p) + n * sizeof(p->links[0]));
+	struct timeval tv;
+
+	REQUIRE(p && n > 0);
+	p->base = base;
+	p->how = *how;
+	p->times = *times;
+	p->ops = *ops;
+	p->arg = arg;
+	p->n = n;
+	p->tick_ms = times->hang / 4 < 1000 ? times->hang / 4 : 1000;
+	p->last_tick = clock_mono_ms();
+	tv = (struct timeval){p->tick_ms / 1000, p->tick_ms % 1000 * 1000};
+	p->tick = event_new(base, -1, EV_PERSIST, on_tick, p);
+	REQUIRE(p->tick && event_add(p->tick, &tv) == 0);
+	for (unsigned i = 0; i < n; i++) {
+		struct link *l = &p->links[i];
+
+		*l = (struct link){.pool = p,
+				   .index = i,
+				   .listen_fd = listen_fds[i],
+				   .state = LINK_BACKOFF,
+				   .control = -1};
+		l->timer = evtimer_new(base, on_timer, l);
+		REQUIRE(l->timer);
+		arm(l, 0);
+	}
+	return p;
+}
+
+void pool_free(struct pool *p)
+{
+	if (!p)
+		return;
+	for (unsigned i = 0; i < p->n; i++) {
+		struct link *l = &p->links[i];
+
+		if (l->pid > 0) {
+			send_signal(l, SIGKILL);
+			(void)waitpid(l->pid, NULL, 0); /* it is ours and was killed: it ends */
+		}
+		drop_control(l);
+		event_free(l->timer);
+	}
+	event_free(p->tick);
+	free(p);
+}
+
+unsigned pool_ready(const struct pool *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->n; i++)
+		n += p->links[i].state == LINK_READY;
+	return n;
+}
+
+unsigned pool_size(const struct pool *p)
+{
+	return p->n;
+}
+
+bool pool_stopping(const struct pool *p)
+{
+	return p->stopping;
+}
+
+enum link_state pool_state(const struct pool *p, unsigned index)
+{
+	REQUIRE(index < p->n);
+	return p->links[index].state;
+}
+
+pid_t pool_pid(const struct pool *p, unsigned index)
+{
+	REQUIRE(index < p->n);
+	return p->links[index].pid;
+}

@@ -1,0 +1,70 @@
+/*
+ * pool.h - the supervisor's workers: started, watched, replaced, stopped.
+ *
+ * A pool has one link for each worker. What a link goes through is a table (pool.c draws it). The
+ * pool reads single bytes from a worker's control socket: 'R' ready, 'H' alive; any other byte is
+ * as good as 'H'. Nothing else comes from a worker.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "chatd/supervisor/spawn.h"
+
+enum link_state {
+	LINK_BACKOFF,
+	LINK_STARTING,
+	LINK_READY,
+	LINK_HUNG,
+	LINK_STOPPING,
+	LINK_DEAD,
+	LINK_STATE_N
+};
+
+const char *link_state_name(enum link_state s);
+/* The table: 1 if a link may go from one state to the other. */
+int link_may(enum link_state from, enum link_state to);
+
+struct pool;
+
+/* Times in ms. */
+struct pool_times {
+	int64_t respawn_min, respawn_max; /* back-off between a death and the next start */
+	int64_t healthy;		  /* ready for this long: the back-off starts anew */
+	int64_t hang;			  /* silent for this long: SIGABRT ... */
+	int64_t abort;			  /* ... and this much later SIGKILL */
+	int64_t stop;			  /* from SIGTERM to SIGKILL when the pool stops */
+};
+
+/* Neither is called inside a pool_ call other than pool_reap() and pool_stop(). */
+struct pool_ops {
+	/* A worker became ready or was lost. */
+	void (*changed)(void *arg);
+	/* The pool was stopped and the last worker is gone. May free the pool's base loop, not the
+	 * pool. */
+	void (*stopped)(void *arg);
+	/* A worker said by its exit status (78) that starting it again is of no use. Told once. */
+	void (*hopeless)(void *arg, int status);
+};
+
+/*
+ * listen_fds: one for each of n workers; borrowed, must outlive the pool. Workers start once the
+ * loop runs. All but the fds and base is copied (how: its pointers stay borrowed).
+ */
+struct pool *pool_new(struct event_base *base, const struct spawn_how *how,
+		      const struct pool_times *times, const int *listen_fds, unsigned n,
+		      const struct pool_ops *ops, void *arg);
+/* After `stopped`; before the base is freed. Workers that still live are killed. NULL is fine. */
+void pool_free(struct pool *p);
+
+void pool_reap(struct pool *p);		   /* at SIGCHLD */
+void pool_signal(struct pool *p, int sig); /* to all workers that live */
+/* Starts no more, SIGTERM to all. Called again: SIGKILL to all that are left. */
+void pool_stop(struct pool *p);
+unsigned pool_ready(const struct pool *p); /* how many are ready */
+unsigned pool_size(const struct pool *p);
+bool pool_stopping(const struct pool *p);
+enum link_state pool_state(const struct pool *p, unsigned index);
+pid_t pool_pid(const struct pool *p, unsigned index); /* 0 if it has none */

@@ -1,0 +1,97 @@
+/*
+ * spawn.c - fork and exec of one worker. See spawn.h.
+ *
+ * Exec'ed, not only forked: a worker has an address space without the supervisor's past in it and
+ * is seen in ps as what it is. By way of /proc/self/exe, so that a worker restarted in the middle
+ * of an upgrade of the package is of the same version as its supervisor.
+ *
+ * No PR_SET_PDEATHSIG: when the supervisor dies the control socket ends, which a worker takes for
+ * "stop in order". Between fork and exec only what is safe there is called; the supervisor has
+ * one thread.
+ */
+#include "chatd/supervisor/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/sock.h"
+
+static void reset_signals(void)
+{
+	struct sigaction dfl = {.sa_handler = SIG_DFL};
+	sigset_t none;
+
+	for (int s = 1; s < NSIG; s++)
+		(void)sigaction(s, &dfl,
+				NULL); /* fails for KILL, STOP and libc's own: as it should */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Puts the two sockets in their places and closes all else. 0 or -1. */
+static int place_fds(int listen_fd, int control_fd)
+{
+	/* first out of the way of each other's places; the copies go with the rest below */
+	int l = fcntl(listen_fd, F_DUPFD, SPAWN_CONTROL_FD + 1);
+	int c = fcntl(control_fd, F_DUPFD, SPAWN_CONTROL_FD + 1);
+	int null = open("/dev/null", O_RDONLY);
+
+	if (l < 0 || c < 0 || null < 0)
+		return -1;
+	if (dup2(null, STDIN_FILENO) < 0 || dup2(l, SPAWN_LISTEN_FD) < 0 ||
+	    dup2(c, SPAWN_CONTROL_FD) < 0)
+		return -1;
+	return close_range(SPAWN_CONTROL_FD + 1, ~0U, 0);
+}
+
+static _Noreturn void child(const struct spawn_how *how, int listen_fd, int control_fd)
+{
+	(void)setpgid(0, 0); /* can fail only for a session leader, which a fresh child isn't */
+	(void)unsetenv("NOTIFY_SOCKET");
+	(void)unsetenv("WATCHDOG_USEC");
+	(void)unsetenv("WATCHDOG_PID");
+	if (place_fds(listen_fd, control_fd) == 0) {
+		reset_signals();
+		(void)execv(how->exe, how->argv);
+	}
+	_exit(127);
+}
+
+int spawn_worker(const struct spawn_how *how, unsigned index, int listen_fd, pid_t *ret_pid,
+		 int *ret_control)
+{
+	auto_close int ours = -1;
+	auto_close int theirs = -1;
+	int pair[2];
+	sigset_t all, old;
+	pid_t pid;
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	ours = pair[0];
+	theirs = pair[1];
+	r = sock_nonblock(ours);
+	if (r < 0)
+		return r;
+	(void)snprintf(how->index_arg, SPAWN_INDEX_SIZE, "%u", index);
+	/* blocked, so that none of the supervisor's handlers runs in the child before the reset */
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &old);
+	pid = fork();
+	r = -errno;
+	if (pid == 0)
+		child(how, listen_fd, theirs);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0)
+		return r;
+	*ret_pid = pid;
+	*ret_control = steal_fd(&ours);
+	return 0;
+}
