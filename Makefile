@@ -1,0 +1,42 @@
+# Verbs. The build itself is meson's; what a verb does is in tools/.
+BUILD ?= build
+CHATD_CONF ?=
+STREAMERD_CONF ?=
+FUZZ_SECONDS ?= 30
+
+.PHONY: help build run test check fmt fuzz bench deps clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+deps: ## install the Debian packages that are missing
+	@tools/deps.sh build test
+
+build: ## compile into build/
+	@tools/deps.sh build
+	@tools/build.sh $(BUILD)
+
+run: build ## both daemons in the foreground; CHATD_CONF=... STREAMERD_CONF=... for your own configs
+	@tools/run.sh $(BUILD) "$(CHATD_CONF)" "$(STREAMERD_CONF)"
+
+test: ## install what is missing, build, run every suite
+	@tools/deps.sh build test
+	@tools/build.sh $(BUILD)
+	@tools/test.sh $(BUILD)
+
+check: ## format, static analysis, suites, suites with sanitizers: before a commit
+	@tools/deps.sh build test check
+	@tools/check.sh $(BUILD)
+
+fmt: ## format the C sources
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+fuzz: ## each fuzz target for FUZZ_SECONDS
+	@tools/deps.sh build check
+	@tools/fuzz.sh $(BUILD)-fuzz $(FUZZ_SECONDS)
+
+bench: build ## measure; figures are ratios taken in one run
+	@meson test -C $(BUILD) --no-rebuild --benchmark --verbose
+
+clean: ## remove the build folders, the state of `make run` too
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Configures (where needed) and compiles:  tools/build.sh FOLDER [MESON-OPTION...]
+set -eu
+cd "$(dirname "$0")/.."
+dir=$1
+shift
+
+if [ ! -f "$dir/build.ninja" ]; then
+	out=$(meson setup "$dir" "$@" 2>&1) || { echo "$out"; exit 1; }
+elif [ -n "$(find . -path './build*' -prune -o -name meson.build -newer "$dir/build.ninja" -print)" ]; then
+	# a room that was added is found only by asking again which there are
+	meson setup --reconfigure "$dir" >/dev/null
+fi
+ninja -C "$dir" --quiet

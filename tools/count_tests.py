@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Counts the cases of a `meson test` run:  count_tests.py testlog.json...
+
+A TAP program counts with each of its sub-tests, any other test as one. A program that failed
+without a failed sub-test (it crashed, or ran out of time) counts as one failure. Skipped cases are
+named and count as neither. The last line is "N passed, N failed"; exit status 1 if any failed, or
+if nothing ran at all.
+"""
+import json
+import re
+import sys
+
+CASE = re.compile(r"^(not )?ok\b(.*)$", re.M)
+FINE = ("OK", "EXPECTEDFAIL")
+
+
+def count(test):
+    """(passed, failed, skipped) of one meson test."""
+    cases = CASE.findall(test.get("stdout") or "")
+    result = test["result"]
+    if result == "SKIP":
+        return 0, 0, 1
+    if not cases:
+        return (1, 0, 0) if result in FINE else (0, 1, 0)
+    skipped = sum(1 for bad, rest in cases if re.search(r"#\s*skip", rest, re.I))
+    failed = sum(1 for bad, rest in cases if bad and not re.search(r"#\s*todo", rest, re.I))
+    passed = len(cases) - failed - skipped
+    if result not in FINE and not failed:
+        failed = 1
+    return passed, failed, skipped
+
+
+def main():
+    total = [0, 0, 0]
+    for name in sys.argv[1:]:
+        with open(name, encoding="utf-8") as log:
+            for line in log:
+                test = json.loads(line)
+                got = count(test)
+                total = [a + b for a, b in zip(total, got)]
+                if got[1]:
+                    print("failed: %s (%s, %d cases)" % (test["name"], test["result"], got[1]))
+    if total[2]:
+        print("%d skipped" % total[2])
+    print("%d passed, %d failed" % (total[0], total[1]))
+    return 1 if total[1] or not total[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
