@@ -6,13 +6,18 @@
  * files. It knows nothing about chat.
  *
  * The life of a request
- *	1. A connection is accepted (or closed at once beyond max_connections).
+ *	1. A connection is accepted. At max_connections the one that has been idle for longest is
+ *	   closed for it; if none is idle it waits in the kernel's backlog until one ends.
  *	2. Head and body are read, each under an absolute deadline. Whatever is malformed, too large
- *	   or too slow is answered by the layer itself, through ops->refuse, and the connection closed.
+ *	   or too slow is answered by the layer itself, through ops->refuse, and the connection
+ *closed. A connection on which no byte of a request came in time is closed without an answer.
  *	3. ops->request(arg, req) is called with the whole request.
  *	4. The handler answers exactly once, inside the call or later, with http_reply() or
  *	   http_take(). The request stays valid until then, even if the peer has gone; it is gone
  *	   afterwards.
+ *
+ * Callbacks run from the event loop only, never inside http_reply() and the like, but for
+ *`answered`. Requests that a client sends ahead on one connection are served one after the other.
  *
  * http_take() hands the socket over for a stream: the connection object ends, the new owner has the
  * file descriptor and writes the response head itself. That is how a viewer comes to cost a small
@@ -45,8 +50,8 @@ enum http_method {
 };
 
 struct http_conf {
-	int64_t max_body;	/* bytes */
-	int max_connections;	/* open at once, those taken by http_take() not counted by the layer */
+	int64_t max_body;    /* bytes */
+	int max_connections; /* open at once, those taken by http_take() not counted by the layer */
 	int64_t head_ms, body_ms, idle_ms, write_ms; /* deadlines, see limits.h */
 };
 
@@ -58,18 +63,30 @@ struct http_ops {
 	 * application/json. `detail` is static text.
 	 */
 	void (*refuse)(void *arg, enum fault fault, const char *detail, struct buf *body);
-	/* After each answered request, for a log line. status 0: the peer left first. */
+	/*
+	 * After each request that was answered (also by the layer) or ended without an answer
+	 * (status 0: the peer left first, or http_drop()), for a log line; not after http_take().
+	 * Called inside http_reply(). Of a request that was refused before it was whole only
+	 * method, path and peer can be known, and method and path may be empty. May be NULL.
+	 */
 	void (*answered)(void *arg, const struct http_request *req, int status, size_t body_bytes);
 };
 
+/* conf and ops are copied. */
 struct http_server *http_server_new(struct event_base *base, const struct http_conf *conf,
 				    const struct http_ops *ops, void *arg);
-/* Stops accepting, closes idle connections, lets answers in flight end for up to write_ms... */
+/*
+ * Stops accepting, closes idle connections, answers what has begun to arrive and closes after each
+ * answer; after write_ms closes what is not with a handler. http_server_connections() tells when
+ * it is over ...
+ */
 void http_server_drain(struct http_server *s);
-/* ... and ends everything. The caller must have answered or dropped all requests. NULL is fine. */
+/* ... and this ends everything. The caller must have answered or dropped all requests (REQUIREd),
+ * and may not be inside a callback. NULL is fine. */
 void http_server_free(struct http_server *s);
 /* Adds a listening socket (owned from then on). May be called several times. */
 void http_server_listen(struct http_server *s, int fd);
+/* Open connections of the layer, without those handed over. */
 size_t http_server_connections(const struct http_server *s);
 /* Counts one more or less connection that the layer handed over, against max_connections. */
 void http_server_count_taken(struct http_server *s, int delta);
@@ -77,33 +94,38 @@ void http_server_count_taken(struct http_server *s, int delta);
 /* --- reading a request; all borrowed, valid as long as the request --- */
 enum http_method http_method(const struct http_request *r);
 const char *http_method_name(const struct http_request *r);
-/* Decoded path: starts with '/', no "." or ".." segment, no NUL, no empty segment inside; valid UTF-8. */
+/* Decoded path: starts with '/', no "." or ".." segment, no control character, no empty segment
+ * inside; valid UTF-8. "*" for OPTIONS of the server as a whole. */
 struct str http_path(const struct http_request *r);
 /* Value of a query parameter, percent-decoded, of its first occurrence; p == NULL if absent. */
 struct str http_query(const struct http_request *r, const char *name);
-/* Value of a header, trimmed; p == NULL if absent. Name in any case. Repeated ones are not joined: the first. */
+/* Value of a header, trimmed; p == NULL if absent. Name in any case. Repeated ones are not joined:
+ * the first. */
 struct str http_header(const struct http_request *r, const char *name);
 int http_header_count(const struct http_request *r, const char *name);
 struct str http_body(const struct http_request *r);
 /* "127.0.0.1:53412", or "unix". */
 const char *http_peer(const struct http_request *r);
-/* 1 once the peer is known to have left: an answer would reach nobody. */
+/* 1 once the peer is known to have left: an answer would reach nobody. A peer that has only shut
+ * its side (EOF behind a whole request) has not: see http_conn.c. */
 int http_is_gone(const struct http_request *r);
 /* The handler's own mark on the request (owner name, route …), for `answered`. Borrowed. */
 void http_set_note(struct http_request *r, const char *note);
 const char *http_note(const struct http_request *r);
-/* The peer has left before the answer: called at most once, never inside the setter. The handler
- * must still answer (or http_drop()). */
+/* The peer has left before the answer: called at most once, never inside the setter, also if it had
+ * left before. The handler must still answer (or http_drop()). gone == NULL takes it back. */
 void http_on_gone(struct http_request *r, void (*gone)(void *arg), void *arg);
 
 /* --- answering: exactly one of --- */
 /*
- * Sends a complete response. headers: complete lines, each ending in CRLF ("" for none); Content-Length,
- * Connection and Date are the layer's. For HEAD the body is left out. body is copied.
+ * Sends a complete response. headers: complete lines, each ending in CRLF ("" for none);
+ * Content-Length, Connection and Date are the layer's. For HEAD, 204 and 304 the body is left out.
+ * body is copied. Nothing that a client wrote may stand in headers unchecked.
  */
 void http_reply(struct http_request *r, int status, const char *headers, struct str body);
 /* Takes the socket: returns the file descriptor, non-blocking, that the caller now owns. Bytes that
- * the client sent behind its request are thrown away. *ret_http10: 1 for HTTP/1.0. -1 if the peer has gone. */
+ * the client sent behind its request are thrown away. *ret_http10: 1 for HTTP/1.0 (may be NULL). -1
+ * if the peer has gone; the request has ended then, too. */
 int http_take(struct http_request *r, int *ret_http10);
 /* Closes the connection without an answer. */
 void http_drop(struct http_request *r);

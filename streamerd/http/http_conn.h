@@ -1,0 +1,66 @@
+/*
+ * http_conn.h - one client connection; inside the layer only. http_conn.c tells its life.
+ *
+ * Owned by the server, on whose lists it is. It frees itself when it has closed.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "common/buf.h"
+#include "streamerd/http/http_request.h"
+
+struct http_server;
+
+enum http_conn_state {
+	HTTP_CONN_IDLE,	   /* no byte of a request */
+	HTTP_CONN_HEAD,	   /* some bytes of a head */
+	HTTP_CONN_BODY,	   /* the head, not yet the whole body */
+	HTTP_CONN_PENDING, /* the handler has the request */
+	HTTP_CONN_WRITING, /* the answer waits for room in the socket */
+	HTTP_CONN_LINGER,  /* our side is shut; waiting for the peer to have read it */
+	HTTP_CONN_CLOSED,  /* no socket any more; freed on the way out of the method */
+};
+
+union http_addr {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+struct http_conn {
+	struct http_server *server; /* borrowed: its owner */
+	enum http_conn_state state;
+	int fd; /* owned; -1 when closed or taken */
+	union http_addr addr;
+	struct event io;
+	struct event timer;
+	short watching;	  /* what io is added for; 0: not added */
+	bool timed;	  /* the deadline of this state has been set */
+	bool busy;	  /* a method is on the stack: don't free */
+	bool fresh;	  /* no request was answered yet */
+	bool eof;	  /* the peer sends no more */
+	bool close;	  /* after the answer that is being written */
+	bool deferred;	  /* on the server's list */
+	bool idle_listed; /* on the server's list */
+	struct buf in;	  /* owned: bytes that no request has taken yet, from in_at on */
+	size_t in_at;
+	struct buf out; /* owned: the rest of an answer, from out_at on */
+	size_t out_at;
+	size_t lingered;	      /* bytes thrown away */
+	struct http_request *request; /* owned; NULL between requests */
+	TAILQ_ENTRY(http_conn) all, defer, idle;
+};
+
+/* Takes the socket. The connection lives until it ends itself or the server frees it. */
+void http_conn_new(struct http_server *server, int fd, const union http_addr *addr);
+/* Ends it now, without an answer. Not while a handler has its request. */
+void http_conn_close(struct http_conn *c);
+/* From the server's deferred list: goes on with what is already here. */
+void http_conn_resume(struct http_conn *c);
+/* Writes "address:port" or "unix". */
+void http_conn_peer(const struct http_conn *c, char out[HTTP_PEER_LEN]);

@@ -1,0 +1,378 @@
+/*
+ * http_server.c - listeners, the connections they make, and room for them. See http.h.
+ *
+ * Owns the listening sockets and the connections. A connection is on up to three lists: all; idle
+ * (kept alive, oldest first); deferred (has something to do in the next pass of the loop).
+ *
+ * Room. Open connections and those handed over are counted against max_connections. At the limit a
+ * new connection displaces the one that has been idle for longest; if none is idle, accepting
+ * stops and the kernel's backlog waits until one ends. The same gate closes for a moment when
+ * accept(2) has no descriptor or memory left: a listening socket stays readable then, and a loop
+ * that did not look away would spin and fill the log.
+ *
+ * Draining closes the listeners and whatever waits for a request that has not begun to arrive; the
+ * rest gets "Connection: close" with its answer, and what is not answered after write_ms is
+ * closed, except what a handler still holds.
+ */
+#include "streamerd/http/http_server.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/require.h"
+#include "common/sock.h"
+
+struct listener {
+	struct http_server *server; /* borrowed: its owner */
+	int fd;			    /* owned */
+	struct event *ev;	    /* owned */
+	TAILQ_ENTRY(listener) all;
+};
+
+TAILQ_HEAD(listener_list, listener);
+TAILQ_HEAD(conn_list, http_conn);
+
+struct http_server {
+	struct event_base *base; /* borrowed */
+	struct http_conf conf;
+	struct http_ops ops;
+	void *arg; /* borrowed */
+	struct listener_list listeners;
+	struct conn_list all, idle, deferred;
+	size_t n_open, n_taken, n_deferred;
+	struct event *defer_ev, *accept_ev, *drain_ev; /* owned */
+	bool listening;				       /* the listeners' events are added */
+	bool paused;				       /* accept(2) failed a moment ago */
+	bool draining;
+	struct log_limit accept_log;
+	char scratch[LIMIT_HTTP_READ];
+};
+
+/* --- accepting --- */
+
+static bool has_room(const struct http_server *s)
+{
+	return s->n_open + s->n_taken < (size_t)s->conf.max_connections;
+}
+
+static void pause_accepting(struct http_server *s)
+{
+	struct timeval tv = {0, LIMIT_HTTP_ACCEPT_PAUSE_MS * 1000};
+	struct listener *l;
+
+	TAILQ_FOREACH (l, &s->listeners, all)
+		(void)event_del(l->ev);
+	s->listening = false;
+	s->paused = true;
+	REQUIRE(event_add(s->accept_ev, &tv) == 0); /* only memory could be short */
+}
+
+static void update_listening(struct http_server *s)
+{
+	bool want = !s->draining && !s->paused && (has_room(s) || !TAILQ_EMPTY(&s->idle));
+	struct listener *l;
+
+	if (want == s->listening)
+		return;
+	s->listening = want;
+	TAILQ_FOREACH (l, &s->listeners, all) {
+		if (!want) {
+			(void)event_del(l->ev);
+		} else if (event_add(l->ev, NULL) < 0) { /* the kernel is out of room for it */
+			pause_accepting(s);
+			return;
+		}
+	}
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_server *s = arg;
+
+	(void)fd;
+	(void)what;
+	s->paused = false;
+	update_listening(s);
+}
+
+static void welcome(struct http_server *s, int fd, const union http_addr *addr)
+{
+	int one = 1;
+
+	if (!has_room(s))
+		http_conn_close(TAILQ_FIRST(&s->idle));
+	if (addr->sa.sa_family != AF_UNIX)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* only speed */
+	http_conn_new(s, fd, addr);
+}
+
+/*
+ * Errors of one connection that ended before we got to it (accept(2) names them) are not ours;
+ * after any other the listener rests, for it may still be readable.
+ */
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_server *s = ((struct listener *)arg)->server;
+
+	(void)what;
+	for (int i = 0; i < LIMIT_HTTP_ACCEPTS && s->listening; i++) {
+		union http_addr addr = {.sa = {.sa_family = AF_UNIX}};
+		socklen_t len = sizeof(addr);
+		int conn = accept4(fd, &addr.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (conn >= 0) {
+			welcome(s, conn, &addr);
+			update_listening(s);
+			continue;
+		}
+		switch (errno) {
+		case EAGAIN:
+			return;
+		case EINTR:
+		case ECONNABORTED:
+		case EPERM: /* a firewall rule */
+		case EPROTO:
+		case ENETDOWN:
+		case ENETUNREACH:
+		case EHOSTDOWN:
+		case EHOSTUNREACH:
+		case ENONET:
+		case ENOPROTOOPT:
+		case EOPNOTSUPP:
+			continue;
+		default: /* EMFILE, ENFILE, ENOMEM, ENOBUFS, ... */
+			if (log_allowed(&s->accept_log, 1))
+				log_warning("http.accept",
+					    "error=\"%s\" connections=%zu pause_ms=%d",
+					    strerror(errno), s->n_open, LIMIT_HTTP_ACCEPT_PAUSE_MS);
+			pause_accepting(s);
+			return;
+		}
+	}
+}
+
+void http_server_listen(struct http_server *s, int fd)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+
+	REQUIRE(l && !s->draining);
+	REQUIRE(sock_nonblock(fd) == 0);
+	l->server = s;
+	l->fd = fd;
+	l->ev = event_new(s->base, fd, EV_READ | EV_PERSIST, on_accept, l);
+	REQUIRE(l->ev);
+	TAILQ_INSERT_TAIL(&s->listeners, l, all);
+	s->listening = false; /* not all of them, that is; adding one twice does no harm */
+	update_listening(s);
+}
+
+static void stop_listening(struct http_server *s)
+{
+	struct listener *l;
+
+	while ((l = TAILQ_FIRST(&s->listeners))) {
+		TAILQ_REMOVE(&s->listeners, l, all);
+		event_free(l->ev);
+		(void)close(l->fd);
+		free(l);
+	}
+	s->listening = false;
+}
+
+/* --- what connections need --- */
+
+struct event_base *http_server_base(const struct http_server *s)
+{
+	return s->base;
+}
+
+const struct http_conf *http_server_conf(const struct http_server *s)
+{
+	return &s->conf;
+}
+
+int http_server_is_draining(const struct http_server *s)
+{
+	return s->draining;
+}
+
+char *http_server_scratch(struct http_server *s)
+{
+	return s->scratch;
+}
+
+void http_server_request(struct http_server *s, struct http_request *r)
+{
+	s->ops.request(s->arg, r);
+}
+
+void http_server_refuse(struct http_server *s, enum fault fault, const char *detail,
+			struct buf *body)
+{
+	s->ops.refuse(s->arg, fault, detail, body);
+}
+
+void http_server_answered(struct http_server *s, const struct http_request *r, int status,
+			  size_t body_bytes)
+{
+	if (s->ops.answered)
+		s->ops.answered(s->arg, r, status, body_bytes);
+}
+
+static void undefer(struct http_server *s, struct http_conn *c)
+{
+	if (!c->deferred)
+		return;
+	c->deferred = false;
+	s->n_deferred--;
+	TAILQ_REMOVE(&s->deferred, c, defer);
+}
+
+void http_server_add(struct http_server *s, struct http_conn *c)
+{
+	TAILQ_INSERT_TAIL(&s->all, c, all);
+	s->n_open++;
+}
+
+void http_server_remove(struct http_server *s, struct http_conn *c)
+{
+	http_server_set_idle(s, c, false);
+	undefer(s, c);
+	TAILQ_REMOVE(&s->all, c, all);
+	s->n_open--;
+	update_listening(s);
+}
+
+void http_server_set_idle(struct http_server *s, struct http_conn *c, bool idle)
+{
+	if (idle == c->idle_listed)
+		return;
+	c->idle_listed = idle;
+	if (idle)
+		TAILQ_INSERT_TAIL(&s->idle, c, idle);
+	else
+		TAILQ_REMOVE(&s->idle, c, idle);
+	update_listening(s);
+}
+
+void http_server_defer(struct http_server *s, struct http_conn *c)
+{
+	if (c->deferred)
+		return;
+	c->deferred = true;
+	s->n_deferred++;
+	TAILQ_INSERT_TAIL(&s->deferred, c, defer);
+	event_active(s->defer_ev, EV_READ, 0);
+}
+
+/* As many as are on the list now: what they put on it is for the next pass. */
+static void on_deferred(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_server *s = arg;
+	struct http_conn *c;
+
+	(void)fd;
+	(void)what;
+	for (size_t n = s->n_deferred; n && (c = TAILQ_FIRST(&s->deferred)); n--) {
+		undefer(s, c);
+		http_conn_resume(c);
+	}
+}
+
+/* --- life --- */
+
+static void on_drain_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_server *s = arg;
+	struct http_conn *c = TAILQ_FIRST(&s->all);
+
+	(void)fd;
+	(void)what;
+	while (c) {
+		struct http_conn *next = TAILQ_NEXT(c, all);
+
+		if (c->state != HTTP_CONN_PENDING)
+			http_conn_close(c);
+		c = next;
+	}
+}
+
+struct http_server *http_server_new(struct event_base *base, const struct http_conf *conf,
+				    const struct http_ops *ops, void *arg)
+{
+	struct http_server *s = calloc(1, sizeof(*s));
+
+	REQUIRE(s && ops->request && ops->refuse && conf->max_connections > 0);
+	s->base = base;
+	s->conf = *conf;
+	s->ops = *ops;
+	s->arg = arg;
+	TAILQ_INIT(&s->listeners);
+	TAILQ_INIT(&s->all);
+	TAILQ_INIT(&s->idle);
+	TAILQ_INIT(&s->deferred);
+	s->defer_ev = event_new(base, -1, 0, on_deferred, s);
+	s->accept_ev = evtimer_new(base, on_accept_again, s);
+	s->drain_ev = evtimer_new(base, on_drain_over, s);
+	REQUIRE(s->defer_ev && s->accept_ev && s->drain_ev);
+	return s;
+}
+
+void http_server_drain(struct http_server *s)
+{
+	struct timeval tv = {s->conf.write_ms / 1000, s->conf.write_ms % 1000 * 1000};
+	struct http_conn *c = TAILQ_FIRST(&s->all);
+
+	if (s->draining)
+		return;
+	s->draining = true;
+	stop_listening(s);
+	(void)event_del(s->accept_ev);
+	while (c) {
+		struct http_conn *next = TAILQ_NEXT(c, all);
+		char byte;
+
+		/* a request that has reached the socket is still served */
+		if (c->state == HTTP_CONN_IDLE && !c->deferred && !c->busy &&
+		    recv(c->fd, &byte, 1, MSG_PEEK) <= 0)
+			http_conn_close(c);
+		c = next;
+	}
+	REQUIRE(event_add(s->drain_ev, &tv) == 0);
+}
+
+void http_server_free(struct http_server *s)
+{
+	struct http_conn *c;
+
+	if (!s)
+		return;
+	s->draining = true;
+	stop_listening(s);
+	while ((c = TAILQ_FIRST(&s->all))) {
+		REQUIRE(c->state != HTTP_CONN_PENDING && !c->busy); /* see http.h */
+		http_conn_close(c);
+	}
+	event_free(s->drain_ev);
+	event_free(s->accept_ev);
+	event_free(s->defer_ev);
+	free(s);
+}
+
+size_t http_server_connections(const struct http_server *s)
+{
+	return s->n_open;
+}
+
+void http_server_count_taken(struct http_server *s, int delta)
+{
+	REQUIRE(delta >= 0 || s->n_taken >= (size_t)-delta);
+	s->n_taken = (size_t)((long long)s->n_taken + delta);
+	update_listening(s);
+}
