@@ -1,0 +1,171 @@
+"""An upstream that somebody else wrote: aimock plays OpenAI's and Anthropic's protocols.
+
+Skipped with a reason where node or the package is not to be had. AIMOCK_DIR may name a folder
+with the package installed; else it is installed from tests/node with npm ci into the build folder.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from lib import http, tap
+from lib.daemons import Stack, free_port
+from lib.wait import until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROGRAM = os.path.join("node_modules", ".bin", "llmock")
+
+FIXTURES = {
+    "fixtures": [
+        {"match": {"userMessage": "weather"},
+         "response": {"toolCalls": [{"name": "get_weather", "arguments": '{"city":"Köln"}'}]}},
+        {"match": {"userMessage": "limited"},
+         "response": {"error": {"message": "slow down", "type": "rate_limit_error"}, "status": 429}},
+        {"match": {"userMessage": "slow"}, "response": {"content": "word " * 60}, "latency": 20, "chunkSize": 5},
+        {"match": {"userMessage": "broken"}, "response": {"content": "word " * 60}, "latency": 10, "chunkSize": 5,
+         "disconnectAfterMs": 150},
+        {"match": {"userMessage": "hello"}, "response": {"content": "Hello from the other side. äöü 🙂"}},
+    ]
+}
+
+
+def install():
+    """A folder with node_modules, or Skip."""
+    if os.environ.get("AIMOCK_DIR"):
+        return os.environ["AIMOCK_DIR"]
+    if not shutil.which("node") or not shutil.which("npm"):
+        raise tap.Skip("node and npm are not installed")
+    folder = os.path.join(os.environ.get("BUILD_DIR") or tempfile.gettempdir(), "aimock")
+    if os.path.exists(os.path.join(folder, PROGRAM)):
+        return folder
+    os.makedirs(folder, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(HERE, "..", "node", name), folder)
+    try:
+        p = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,
+                           capture_output=True, text=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        raise tap.Skip("npm ci took too long") from None
+    if p.returncode:
+        raise tap.Skip("npm ci failed: " + (p.stderr.strip().splitlines() or ["?"])[-1][:150])
+    return folder
+
+
+class Aimock:
+    def __init__(self, folder):
+        self.port = free_port()
+        self.dir = tempfile.mkdtemp(prefix="chatd-aimock-")
+        fixtures = os.path.join(self.dir, "fixtures.json")
+        with open(fixtures, "w", encoding="utf-8") as f:
+            json.dump(FIXTURES, f)
+        with open(os.path.join(self.dir, "log"), "wb") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(folder, PROGRAM), "-p", str(self.port), "-f", fixtures], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log)
+        self.url = f"http://127.0.0.1:{self.port}"
+
+        def up():
+            assert self.process.poll() is None, "aimock ended: " + self.log()
+            try:
+                return http.request(self.port, "GET", "/__aimock/journal").status
+            except OSError:
+                return False
+
+        until(up, "aimock answers", 30)
+
+    def log(self):
+        with open(os.path.join(self.dir, "log"), encoding="utf-8", errors="replace") as f:
+            return f.read()[-2000:]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+PROVIDERS = ("main", "claude")
+
+
+def test_an_answer_arrives_whole(t):
+    """PRV-1, PRV-2"""
+    for p in PROVIDERS:
+        turn = t.say("hello", provider=p)
+        snap = t.wait_idle(turn["session_id"])
+        tap.eq((snap["content"], snap["error"]), ("Hello from the other side. äöü 🙂", None), p)
+
+
+def test_a_tool_call_is_recorded(t):
+    """PRV-5"""
+    for p in PROVIDERS:
+        turn = t.say("weather", provider=p)
+        snap = t.wait_idle(turn["session_id"])
+        tap.eq([(x["name"], x["input"]) for x in snap["tool_invocations"]], [("get_weather", {"city": "Köln"})], p)
+
+
+def test_a_rate_limit_is_told(t):
+    """PRV-4, FAF-2"""
+    for p in PROVIDERS:
+        turn = t.say("limited", provider=p)
+        snap = t.wait_idle(turn["session_id"], 30)
+        tap.eq(snap["error"]["code"], "provider_error", p)
+        assert "slow down" in snap["error"]["message"], snap["error"]
+
+
+def test_abort_in_the_middle_of_a_slow_answer(t):
+    """SDC-3"""
+    for p in PROVIDERS:
+        turn = t.say("slow", provider=p)
+        v = t.viewer(turn["session_id"])
+        v.until(lambda e: v.state.content)  # noqa: B023
+        tap.eq(t.abort(turn["session_id"]).status, 202, "abort")
+        v.until("aborted")
+        tap.eq(t.messages(turn["session_id"])["messages"][-1]["status"], "aborted", "status")
+
+
+def test_a_connection_that_breaks_in_the_middle_is_an_error(t):
+    """FAF-7"""
+    for p in PROVIDERS:
+        turn = t.say("broken", provider=p)
+        snap = t.wait_idle(turn["session_id"], 30)
+        assert snap["error"], f"{p}: {snap['content']!r} counts as whole"
+        assert snap["error"]["code"] in ("provider_truncated", "provider_unreachable"), snap["error"]
+
+
+def test_under_chaos_every_turn_ends_with_the_whole_answer_or_an_error(t):
+    """FAF-7, PRV-4"""
+    chaos = {"dropRate": 0.2, "disconnectRate": 0.3, "malformedRate": 0.1}
+    r = http.request(t.mock.port, "POST", "/__aimock/chaos", chaos)
+    if r.status >= 300:
+        tap.note(f"POST /__aimock/chaos: {r}")
+    turns = [t.say("hello", provider=PROVIDERS[i % 2]) for i in range(30)]
+    whole = failed = 0
+    for turn in turns:
+        snap = t.wait_idle(turn["session_id"], 60)
+        if snap["error"]:
+            failed += 1
+            tap.eq(snap["messages"][-1]["status"], "error", "status")
+        else:
+            whole += 1
+            tap.eq(snap["content"], "Hello from the other side. äöü 🙂", "answer")
+    tap.note(f"{whole} whole, {failed} failed")
+
+
+if __name__ == "__main__":
+    try:
+        where = install()
+    except tap.Skip as why:
+        print(f"1..0 # SKIP {why}")
+        sys.exit(0)
+    mock = Aimock(where)
+    try:
+        keys = {"main": {"type": "openai", "base_url": mock.url + "/v1", "model": "gpt-test", "max_retries": 1},
+                "claude": {"type": "anthropic", "base_url": mock.url, "max_retries": 1}}
+        with Stack(None, keys, defaults={"provider": "main"}) as stack:
+            stack.mock = mock
+            tap.run(globals(), stack)
+    finally:
+        mock.close()
+    tap.finish()

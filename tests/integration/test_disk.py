@@ -1,0 +1,195 @@
+"""A disk that fills up and a lock that an operator holds: turns pause, nothing is lost, service resumes."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import threading
+import time
+
+from lib import tap, upstream
+from lib.daemons import Stack
+from lib.upstream import Upstream
+from lib.wait import SCALE, Late, until
+
+
+class SmallDisk:
+    """A tmpfs of some MB. Needs the right to mount."""
+
+    def __init__(self, size="6m"):
+        self.dir = tempfile.mkdtemp(prefix="chatd-disk-")
+        self.filler = os.path.join(self.dir, "filler")
+        p = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", self.dir],
+                           capture_output=True, text=True, check=False)
+        self.mounted = p.returncode == 0
+        self.why = p.stderr.strip()
+
+    def fill(self):
+        """Takes all space that is left, to the last page."""
+        with open(self.filler, "ab", buffering=0) as f:
+            for size in (65536, 4096):
+                try:
+                    while True:
+                        f.write(b"\0" * size)
+                except OSError:
+                    pass
+
+    def free(self):
+        os.unlink(self.filler)
+
+    def close(self):
+        if self.mounted:
+            subprocess.run(["umount", "-l", self.dir], capture_output=True, check=False)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def disk_stack(t):
+    disk = SmallDisk()
+    if not disk.mounted:
+        disk.close()
+        raise tap.Skip(f"a tmpfs can't be mounted here: {disk.why}")
+    try:
+        return disk, Stack(t.up, workers=2, db=os.path.join(disk.dir, "events.db"))
+    except BaseException:
+        disk.close()
+        raise
+
+
+def wait_for_503(s):
+    """Posts until new turns are refused; returns the answer."""
+    def refused():
+        r = s.post("more")
+        assert r.status in (202, 503), r
+        return r if r.status == 503 else None
+
+    s.up.on("more", upstream.text("x" * 3000))
+    return until(refused, "new turns are refused", 20)
+
+
+def test_a_full_disk_pauses_turns_and_service_resumes_by_itself(t):
+    """FAF-4, DUR-2, DUR-3"""
+    disk, s = disk_stack(t)
+    try:
+        texts = [f"{i:05d} " * 20 for i in range(400)]
+        turns = [s.say(t.up.on(f"full {i}", upstream.drip(texts, 100))) for i in range(4)]
+        viewers = [s.viewer(x["session_id"]) for x in turns]
+        for v in viewers:
+            v.until(lambda e: len(v.state.content) > 500)  # noqa: B023
+        disk.fill()
+        r = wait_for_503(s)
+        tap.eq(r.error()["code"], "log_unavailable", f"{r}")
+        assert int(r.header("retry-after")) >= 1, r.headers
+        # What is readable stays readable, and says that the turn is not over.
+        snap = s.snapshot(turns[0]["session_id"])
+        tap.eq(snap["state"], "processing", "state")
+        tap.eq(s.call("GET", "/readyz").status, 503, "readyz: the log can't be written")
+        tap.eq(s.call("GET", "/healthz").status, 200, "healthz")
+        lines = [x for x in s.chatd.log().splitlines() if x[:3] in ("<3>", "<4>") and "log" in x]
+        assert lines, "an operator is told"
+        # Nothing is shown that is not stored.
+        for v, turn in zip(viewers, turns):
+            try:
+                while True:
+                    v.next(0.3 / SCALE)
+            except Late:
+                pass
+            stored = s.log.text(turn["session_id"])
+            assert stored.startswith(v.state.content), "shown but not stored"
+        disk.free()
+        freed = time.monotonic()
+        until(lambda: s.post("more").status == 202, "new turns are taken again", 15)
+        tap.note(f"taken again {time.monotonic() - freed:.2f} s after space came back")
+        for v, turn in zip(viewers, turns):
+            v.to_end(60)
+            tap.eq(v.events[-1].name, "response_end", "the end of a paused turn")
+            tap.eq(v.state.content, "".join(texts), "text at the viewer")
+            tap.eq(s.log.text(turn["session_id"]), "".join(texts), "text in the log")
+            s.log.check_seqs(turn["session_id"])
+        tap.eq(s.log.one("PRAGMA integrity_check"), "ok", "integrity")
+    finally:
+        try:
+            s.__exit__(None, None, None)
+        finally:
+            disk.close()
+
+
+def test_abort_while_the_disk_is_full_takes_effect_when_it_can_be_stored(t):
+    """FAF-4, SDC-3"""
+    disk, s = disk_stack(t)
+    try:
+        key = t.up.on("abort on full", upstream.drip(["y" * 50] * 10, 100, ends=False))
+        turn = s.say(key)
+        until(lambda: s.log.text(turn["session_id"]), "text")
+        disk.fill()
+        wait_for_503(s)
+        answers = []
+        x = threading.Thread(target=lambda: answers.append(s.abort(turn["session_id"]).status))
+        x.start()
+        x.join(1)
+        disk.free()
+        x.join(20 * SCALE)
+        assert answers and answers[0] in (202, 503), answers
+        until(lambda: s.post("more").status == 202, "new turns are taken again", 15)
+        if s.snapshot(turn["session_id"])["state"] != "idle":
+            tap.eq(s.abort(turn["session_id"]).status, 202, "abort")
+        tap.eq(s.wait_idle(turn["session_id"])["messages"][-1]["status"], "aborted", "status of the message")
+        s.log.check_seqs(turn["session_id"])
+    finally:
+        try:
+            s.__exit__(None, None, None)
+        finally:
+            disk.close()
+
+
+def test_an_operator_who_holds_the_write_lock_for_two_seconds_breaks_nothing(t):
+    """DUR-9, FAF-4"""
+    texts = [f"{i} " for i in range(300)]
+    turn = t.say(t.up.on("lock", upstream.drip(texts, 100)))
+    v = t.viewer(turn["session_id"])
+    v.until(lambda e: v.state.content)
+    db = sqlite3.connect(t.db_path, timeout=10, isolation_level=None)
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute("BEGIN IMMEDIATE")
+    answers = []
+
+    def post():
+        answers.append(t.post("while locked"))
+
+    t.up.on("while locked", upstream.text("ok"))
+    p = threading.Thread(target=post)
+    p.start()
+    time.sleep(2)
+    tap.eq(t.snapshot(turn["session_id"])["state"], "processing", "state")
+    db.execute("ROLLBACK")
+    db.close()
+    p.join(20 * SCALE)
+    assert answers and answers[0].status in (202, 503), answers
+    if answers[0].status == 202:
+        tap.eq(t.wait_idle(answers[0].json()["session_id"])["content"], "ok", "the turn posted meanwhile")
+    else:
+        tap.eq(answers[0].error()["code"], "log_unavailable", f"{answers[0]}")
+    v.to_end(30)
+    tap.eq(v.state.content, "".join(texts), "text")
+    t.log.check_seqs(turn["session_id"])
+    until(lambda: t.post("while locked").status == 202, "new turns are taken")
+
+
+def test_readers_that_stay_do_not_stop_the_log(t):
+    """DUR-9"""
+    db = sqlite3.connect(f"file:{t.db_path}?mode=ro", uri=True, isolation_level=None)
+    db.execute("BEGIN")
+    before = db.execute("SELECT count(*) FROM events").fetchone()[0]
+    turn = t.say(t.up.on("reader", upstream.text(*(["z" * 1000] * 200))))
+    tap.eq(t.wait_idle(turn["session_id"])["content"], "z" * 200000, "answer")
+    tap.eq(db.execute("SELECT count(*) FROM events").fetchone()[0], before, "the reader's own view")
+    db.execute("COMMIT")
+    assert db.execute("SELECT count(*) FROM events").fetchone()[0] > before
+    db.close()
+
+
+if __name__ == "__main__":
+    with Upstream() as up:
+        with Stack(up) as stack:
+            tap.run(globals(), stack)
+    tap.finish()

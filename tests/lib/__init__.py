@@ -1,0 +1,1 @@
+"""What the integration tests share: real daemons, a scripted provider, strict HTTP and SSE clients."""
