@@ -118,6 +118,7 @@ static bool is_socket(int fd)
 	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+/* Takes over o. */
 static int run_worker(struct options *o, const struct args *a)
 {
 	static char who[24]; /* the log borrows it for ever */
@@ -180,12 +181,9 @@ int main(int argc, char **argv)
 	}
 	if (o->log_level)
 		(void)log_set_level(o->log_level); /* checked by options_load() */
-	if (a.check)
-		status = 0;
-	else if (a.worker >= 0)
-		status = run_worker(o, &a);
-	else
-		status = run_supervisor(o, &a);
+	if (a.worker >= 0 && !a.check)
+		return run_worker(o, &a);
+	status = a.check ? 0 : run_supervisor(o, &a);
 	options_free(o);
 	return status;
 }

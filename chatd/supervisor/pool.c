@@ -35,7 +35,7 @@
 #include "common/log.h"
 #include "common/require.h"
 
-struct link {
+struct worker_link {
 	struct pool *pool; /* the owner */
 	unsigned index;
 	int listen_fd; /* borrowed */
@@ -60,7 +60,7 @@ struct pool {
 	struct event *tick; /* owned */
 	int64_t tick_ms, last_tick;
 	unsigned n;
-	struct link links[];
+	struct worker_link links[];
 };
 
 static const struct {
@@ -86,7 +86,7 @@ int link_may(enum link_state from, enum link_state to)
 	return (states[from].next >> to & 1U) != 0;
 }
 
-static void check(const struct link *l)
+static void check(const struct worker_link *l)
 {
 	bool lives = l->state != LINK_BACKOFF && l->state != LINK_DEAD;
 
@@ -95,7 +95,7 @@ static void check(const struct link *l)
 	REQUIRE(!l->pool->stopping || l->state == LINK_STOPPING || l->state == LINK_DEAD);
 }
 
-static void move(struct link *l, enum link_state to)
+static void move(struct worker_link *l, enum link_state to)
 {
 	REQUIRE(link_may(l->state, to));
 	log_debug("worker.state", "worker=%u %s -> %s", l->index, states[l->state].name,
@@ -104,7 +104,7 @@ static void move(struct link *l, enum link_state to)
 	l->since = clock_mono_ms();
 }
 
-static void arm(struct link *l, int64_t ms)
+static void arm(struct worker_link *l, int64_t ms)
 {
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
 
@@ -112,14 +112,14 @@ static void arm(struct link *l, int64_t ms)
 }
 
 /* To the process as it is known; one that ended but isn't reaped yet takes no harm. */
-static void send_signal(const struct link *l, int sig)
+static void send_signal(const struct worker_link *l, int sig)
 {
 	if (kill(l->pid, sig) < 0)
 		log_warning("worker.signal_failed", "worker=%u pid=%d signal=%d error=\"%s\"",
 			    l->index, (int)l->pid, sig, strerror(errno));
 }
 
-static void drop_control(struct link *l)
+static void drop_control(struct worker_link *l)
 {
 	if (l->readable)
 		event_free(l->readable);
@@ -129,7 +129,7 @@ static void drop_control(struct link *l)
 	l->control = -1;
 }
 
-static void on_byte(struct link *l, char c)
+static void on_byte(struct worker_link *l, char c)
 {
 	l->heard = clock_mono_ms();
 	if (c != 'R' || l->state != LINK_STARTING)
@@ -143,7 +143,7 @@ static void on_byte(struct link *l, char c)
 	l->pool->ops.changed(l->pool->arg);
 }
 
-static void read_control(struct link *l)
+static void read_control(struct worker_link *l)
 {
 	char bytes[256];
 	ssize_t n;
@@ -164,7 +164,7 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 	read_control(arg);
 }
 
-static void start(struct link *l)
+static void start(struct worker_link *l)
 {
 	struct pool *p = l->pool;
 	int64_t wait;
@@ -191,7 +191,7 @@ static void start(struct link *l)
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct link *l = arg;
+	struct worker_link *l = arg;
 
 	(void)fd;
 	(void)what;
@@ -205,7 +205,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	send_signal(l, SIGKILL);
 }
 
-static void check_silence(struct link *l, int64_t now)
+static void check_silence(struct worker_link *l, int64_t now)
 {
 	if (l->state != LINK_STARTING && l->state != LINK_READY)
 		return;
@@ -248,7 +248,7 @@ static void tell_if_stopped(struct pool *p)
 	p->ops.stopped(p->arg);
 }
 
-static void log_exit(const struct link *l, pid_t pid, int status, int64_t retry_ms)
+static void log_exit(const struct worker_link *l, pid_t pid, int status, int64_t retry_ms)
 {
 	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -264,7 +264,7 @@ static void log_exit(const struct link *l, pid_t pid, int status, int64_t retry_
 			  l->index, (int)pid, code, sig, (long long)retry_ms);
 }
 
-static void gone(struct link *l, int status)
+static void gone(struct worker_link *l, int status)
 {
 	struct pool *p = l->pool;
 	pid_t pid = l->pid;
@@ -300,7 +300,7 @@ static void gone(struct link *l, int status)
 void pool_reap(struct pool *p)
 {
 	for (unsigned i = 0; i < p->n; i++) {
-		struct link *l = &p->links[i];
+		struct worker_link *l = &p->links[i];
 		int status;
 
 		if (l->pid > 0 && waitpid(l->pid, &status, WNOHANG) == l->pid)
@@ -312,7 +312,7 @@ void pool_reap(struct pool *p)
 void pool_signal(struct pool *p, int sig)
 {
 	for (unsigned i = 0; i < p->n; i++) {
-		struct link *l = &p->links[i];
+		struct worker_link *l = &p->links[i];
 
 		if (l->state == LINK_READY)
 			send_signal(l, sig);
@@ -321,7 +321,7 @@ void pool_signal(struct pool *p, int sig)
 	}
 }
 
-static void stop_link(struct link *l)
+static void stop_link(struct worker_link *l)
 {
 	if (l->state == LINK_BACKOFF) {
 		(void)event_del(l->timer);
@@ -371,13 +371,13 @@ struct pool *pool_new(struct event_base *base, const struct spawn_how *how,
 	p->tick = event_new(base, -1, EV_PERSIST, on_tick, p);
 	REQUIRE(p->tick && event_add(p->tick, &tv) == 0);
 	for (unsigned i = 0; i < n; i++) {
-		struct link *l = &p->links[i];
+		struct worker_link *l = &p->links[i];
 
-		*l = (struct link){.pool = p,
-				   .index = i,
-				   .listen_fd = listen_fds[i],
-				   .state = LINK_BACKOFF,
-				   .control = -1};
+		*l = (struct worker_link){.pool = p,
+					  .index = i,
+					  .listen_fd = listen_fds[i],
+					  .state = LINK_BACKOFF,
+					  .control = -1};
 		l->timer = evtimer_new(base, on_timer, l);
 		REQUIRE(l->timer);
 		arm(l, 0);
@@ -390,7 +390,7 @@ void pool_free(struct pool *p)
 	if (!p)
 		return;
 	for (unsigned i = 0; i < p->n; i++) {
-		struct link *l = &p->links[i];
+		struct worker_link *l = &p->links[i];
 
 		if (l->pid > 0) {
 			send_signal(l, SIGKILL);
