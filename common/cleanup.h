@@ -23,11 +23,11 @@ static inline void cleanup_close(const int *fd)
 #define auto_free  __attribute__((cleanup(cleanup_free)))
 #define auto_close __attribute__((cleanup(cleanup_close)))
 
-#define steal(p)                                                                                   \
-	__extension__({                                                                            \
-		__typeof__(p) _taken = (p);                                                        \
-		(p) = 0;                                                                           \
-		_taken;                                                                            \
+#define steal(p)                            \
+	__extension__({                     \
+		__typeof__(p) _taken = (p); \
+		(p) = 0;                    \
+		_taken;                     \
 	})
 
 static inline int steal_fd(int *fd)

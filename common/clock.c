@@ -44,7 +44,8 @@ void clock_iso(int64_t wall_ms, char out[CLOCK_ISO_LEN + 1])
 		time_t t = (time_t)sec;
 		struct tm tm;
 
-		if (!gmtime_r(&t, &tm) || strftime(cached, sizeof(cached), "%Y-%m-%dT%H:%M:%S.", &tm) != 20)
+		if (!gmtime_r(&t, &tm) ||
+		    strftime(cached, sizeof(cached), "%Y-%m-%dT%H:%M:%S.", &tm) != 20)
 			memcpy(cached, "0000-00-00T00:00:00.", 21);
 		cached_sec = sec;
 	}

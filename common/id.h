@@ -11,4 +11,4 @@
 #define ID_LEN 32 /* room for the longest prefix, the letters and the NUL */
 
 void id_new(const char *prefix, char out[ID_LEN]); /* prefix of up to 4 letters */
-int id_is_plausible(const char *p, size_t n);	    /* 1 if n bytes are 1..LIMIT_ID of [A-Za-z0-9_-] */
+int id_is_plausible(const char *p, size_t n); /* 1 if n bytes are 1..LIMIT_ID of [A-Za-z0-9_-] */

@@ -10,7 +10,8 @@
 
 #include "common/buf.h"
 
-/* Appends s as a JSON string with quotes. Bytes must be valid UTF-8 (all of ours come from jansson). */
+/* Appends s as a JSON string with quotes. Bytes must be valid UTF-8 (all of ours come from
+ * jansson). */
 void json_add_string(struct buf *b, const char *s, size_t n);
 /* Appends v compactly (no spaces, UTF-8 as it is, keys in insertion order). */
 void json_add_value(struct buf *b, const json_t *v);
@@ -23,9 +24,10 @@ size_t json_utf8_prefix(const char *s, size_t n);
 json_t *json_read(const char *p, size_t n, char *ret_error, size_t error_size);
 
 /* Lookups that tolerate a NULL or non-object o and a wrong type. Borrowed. */
-const char *json_get_str(const json_t *o, const char *key);	      /* NULL if absent */
-int json_get_int(const json_t *o, const char *key, long long *ret);    /* 1 if an integer (or whole real) */
-json_t *json_get(const json_t *o, const char *key);		      /* NULL if absent or null */
+const char *json_get_str(const json_t *o, const char *key); /* NULL if absent */
+int json_get_int(const json_t *o, const char *key,
+		 long long *ret);		    /* 1 if an integer (or whole real) */
+json_t *json_get(const json_t *o, const char *key); /* NULL if absent or null */
 
 static inline void json_auto_decref(json_t **v)
 {

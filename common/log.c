@@ -41,8 +41,8 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...)
 	int n, m;
 	va_list ap;
 
-	n = snprintf(line, sizeof(line) - 1, "<%d>%s%s%s ", (int)level, log_who, *log_who ? " " : "",
-		     event);
+	n = snprintf(line, sizeof(line) - 1, "<%d>%s%s%s ", (int)level, log_who,
+		     *log_who ? " " : "", event);
 	if (n < 0 || n >= (int)sizeof(line) - 1)
 		return;
 	va_start(ap, fmt);
@@ -95,6 +95,7 @@ int log_allowed(struct log_limit *l, unsigned burst)
 	}
 	l->count++;
 	if (l->count == burst + 1)
-		log_write(LOG_LEVEL_WARNING, "log.limited", "lines of one kind are left out for up to 10 s");
+		log_write(LOG_LEVEL_WARNING, "log.limited",
+			  "lines of one kind are left out for up to 10 s");
 	return l->count <= burst;
 }

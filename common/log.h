@@ -12,7 +12,13 @@
  */
 #pragma once
 
-enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERR = 3,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 
 extern enum log_level log_max; /* lines above this level are not written; default info */
 
@@ -27,10 +33,10 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...)
 /* A printable, quoted-if-needed copy of up to 120 bytes of s in one of 4 static buffers. */
 const char *log_safe(const char *s);
 
-#define log_at(level, ...)                                                                         \
-	do {                                                                                       \
-		if ((level) <= log_max)                                                            \
-			log_write((level), __VA_ARGS__);                                           \
+#define log_at(level, ...)                               \
+	do {                                             \
+		if ((level) <= log_max)                  \
+			log_write((level), __VA_ARGS__); \
 	} while (0)
 #define log_error(...)	 log_at(LOG_LEVEL_ERR, __VA_ARGS__)
 #define log_warning(...) log_at(LOG_LEVEL_WARNING, __VA_ARGS__)

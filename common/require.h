@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REQUIRE(cond)                                                                              \
-	do {                                                                                       \
-		if (__builtin_expect(!(cond), 0)) {                                                \
-			fprintf(stderr, "<0>%s:%d: broken invariant: %s\n", __FILE__, __LINE__,    \
-				#cond);                                                            \
-			abort();                                                                   \
-		}                                                                                  \
+#define REQUIRE(cond)                                                                           \
+	do {                                                                                    \
+		if (__builtin_expect(!(cond), 0)) {                                             \
+			fprintf(stderr, "<0>%s:%d: broken invariant: %s\n", __FILE__, __LINE__, \
+				#cond);                                                         \
+			abort();                                                                \
+		}                                                                               \
 	} while (0)

@@ -31,7 +31,7 @@ struct channel {
 	void *arg;
 	struct event *read_ev, *write_ev, *hello_ev; /* owned */
 	struct buf in, out;
-	size_t out_pos; /* bytes of out that are sent */
+	size_t out_pos;	    /* bytes of out that are sent */
 	const char *doomed; /* why it goes down at the next pass, found while sending */
 	int in_callback;
 	int freed;

@@ -20,9 +20,9 @@
 struct channel;
 
 struct channel_ops {
-	void (*up)(void *arg, const struct msg_hello *peer);	 /* hello exchanged */
-	void (*message)(void *arg, const struct msg *m);	 /* m is valid during the call */
-	void (*down)(void *arg, const char *why);		 /* why: static text */
+	void (*up)(void *arg, const struct msg_hello *peer); /* hello exchanged */
+	void (*message)(void *arg, const struct msg *m);     /* m is valid during the call */
+	void (*down)(void *arg, const char *why);	     /* why: static text */
 };
 
 /*
@@ -35,5 +35,5 @@ struct channel *channel_new(struct event_base *base, int fd, enum msg_sender sel
 void channel_free(struct channel *c); /* closes; NULL is fine */
 
 void channel_send(struct channel *c, const struct msg *m); /* silently dropped once down */
-size_t channel_queued(const struct channel *c);		    /* unsent bytes */
+size_t channel_queued(const struct channel *c);		   /* unsent bytes */
 int channel_is_up(const struct channel *c);

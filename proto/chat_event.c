@@ -13,10 +13,9 @@
 #include "common/json.h"
 #include "common/require.h"
 
-static const char *const names[CHAT_EVENT_N] = {
-	[CHAT_EVENT_SNAPSHOT] = "snapshot",
+static const char *const names[CHAT_EVENT_N] = {[CHAT_EVENT_SNAPSHOT] = "snapshot",
 #define E(num, name, text) [num] = text,
-	CHAT_EVENTS(E)
+						CHAT_EVENTS(E)
 #undef E
 };
 

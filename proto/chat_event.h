@@ -13,22 +13,22 @@
 #include "common/buf.h"
 
 /* number (stored in the log), NAME, event name, 1 if it ends a turn when it is not an error */
-#define CHAT_EVENTS(E)                                                                             \
-	E(1, RESPONSE_START, "response_start")                                                     \
-	E(2, RESPONSE_CHUNK, "response_chunk")                                                     \
-	E(3, REASONING_CHUNK, "reasoning_chunk")                                                   \
-	E(4, TOOL_START, "tool_start")                                                             \
-	E(5, TOOL_INPUT, "tool_input")                                                             \
-	E(6, TOOL_PROGRESS, "tool_progress")                                                       \
-	E(7, TOOL_END, "tool_end")                                                                 \
-	E(8, PROMPT_PENDING, "prompt_pending")                                                     \
-	E(9, PROMPT_RESOLVED, "prompt_resolved")                                                   \
-	E(10, RESPONSE_END, "response_end")                                                        \
-	E(11, ABORTED, "aborted")                                                                  \
-	E(12, ERROR, "error")                                                                      \
-	E(13, TURN_QUEUED, "turn_queued")                                                          \
-	E(14, TURN_RESUMED, "turn_resumed")                                                        \
-	E(15, SESSION_CLEARED, "session_cleared")                                                  \
+#define CHAT_EVENTS(E)                            \
+	E(1, RESPONSE_START, "response_start")    \
+	E(2, RESPONSE_CHUNK, "response_chunk")    \
+	E(3, REASONING_CHUNK, "reasoning_chunk")  \
+	E(4, TOOL_START, "tool_start")            \
+	E(5, TOOL_INPUT, "tool_input")            \
+	E(6, TOOL_PROGRESS, "tool_progress")      \
+	E(7, TOOL_END, "tool_end")                \
+	E(8, PROMPT_PENDING, "prompt_pending")    \
+	E(9, PROMPT_RESOLVED, "prompt_resolved")  \
+	E(10, RESPONSE_END, "response_end")       \
+	E(11, ABORTED, "aborted")                 \
+	E(12, ERROR, "error")                     \
+	E(13, TURN_QUEUED, "turn_queued")         \
+	E(14, TURN_RESUMED, "turn_resumed")       \
+	E(15, SESSION_CLEARED, "session_cleared") \
 	E(16, WARNING, "warning")
 
 enum chat_event_type {

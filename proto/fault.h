@@ -22,20 +22,24 @@
 	F(9, NOT_FOUND, "not_found", 404, "there is nothing here")                                 \
 	F(10, SESSION_NOT_FOUND, "session_not_found", 404, "there is no such session")             \
 	F(11, PROMPT_NOT_FOUND, "prompt_not_found", 404, "there is no such prompt")                \
-	F(12, METHOD_NOT_ALLOWED, "method_not_allowed", 405, "this route does not take this method") \
+	F(12, METHOD_NOT_ALLOWED, "method_not_allowed", 405,                                       \
+	  "this route does not take this method")                                                  \
 	F(13, ALREADY_PROCESSING, "already_processing", 409, "the session is processing a turn")   \
 	F(14, NOT_PROCESSING, "not_processing", 409, "the session is not processing a turn")       \
 	F(15, TURN_MISMATCH, "turn_mismatch", 409, "another turn is running")                      \
 	F(16, ALREADY_RESOLVED, "already_resolved", 409, "the prompt has been resolved")           \
 	F(17, TOO_LARGE, "too_large", 413, "the body is too large")                                \
-	F(18, UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, "the body must be application/json") \
+	F(18, UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415,                               \
+	  "the body must be application/json")                                                     \
 	F(19, FOREIGN_HOST, "foreign_host", 421, "this Host is not served here")                   \
 	F(20, BAD_ANSWER, "bad_answer", 422, "the answer does not fit the prompt")                 \
-	F(21, IDEMPOTENCY_MISMATCH, "idempotency_mismatch", 422, "this key came with another body") \
+	F(21, IDEMPOTENCY_MISMATCH, "idempotency_mismatch", 422,                                   \
+	  "this key came with another body")                                                       \
 	F(22, TOO_MANY, "too_many", 429, "a limit is reached")                                     \
 	F(23, HEAD_TOO_LARGE, "head_too_large", 431, "the request head is too large")              \
 	F(24, INTERNAL, "internal", 500, "something broke on our side")                            \
-	F(25, WORKER_UNAVAILABLE, "worker_unavailable", 503, "the worker of this session is not reachable") \
+	F(25, WORKER_UNAVAILABLE, "worker_unavailable", 503,                                       \
+	  "the worker of this session is not reachable")                                           \
 	F(26, LOG_UNAVAILABLE, "log_unavailable", 503, "the log can't be written")                 \
 	F(27, OVERLOADED, "overloaded", 503, "too many turns are running")                         \
 	F(28, REQUEST_TIMEOUT, "request_timeout", 408, "the request took too long to arrive")      \
@@ -66,7 +70,7 @@ enum fault {
 #undef F
 };
 
-const char *fault_code(enum fault f);	 /* "already_processing"; "internal" if unknown */
-int fault_status(enum fault f);		 /* 409; 500 if unknown */
+const char *fault_code(enum fault f); /* "already_processing"; "internal" if unknown */
+int fault_status(enum fault f);	      /* 409; 500 if unknown */
 const char *fault_message(enum fault f);
 int fault_is_known(unsigned long n); /* 1 if a row of the table */

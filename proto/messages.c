@@ -46,12 +46,12 @@ void msg_encode(struct buf *b, const struct msg *m)
 #define PI(f) msgpack_pack_int64(&pk, x->f);
 #define PS(f) pack_str(&pk, x->f);
 #define PB(f) pack_bin(&pk, x->f);
-#define M(num, NAME, name, sender)                                                                 \
-	case MSG_##NAME: {                                                                         \
-		const struct msg_##name *x = &m->name;                                             \
-		msgpack_pack_array(&pk, 1 NAME##_F(COUNT, COUNT, COUNT, COUNT));                   \
-		msgpack_pack_uint64(&pk, num);                                                     \
-		NAME##_F(PU, PI, PS, PB) break;                                                    \
+#define M(num, NAME, name, sender)                                               \
+	case MSG_##NAME: {                                                       \
+		const struct msg_##name *x = &m->name;                           \
+		msgpack_pack_array(&pk, 1 NAME##_F(COUNT, COUNT, COUNT, COUNT)); \
+		msgpack_pack_uint64(&pk, num);                                   \
+		NAME##_F(PU, PI, PS, PB) break;                                  \
 	}
 		PROTO_MESSAGES(M)
 #undef M
@@ -118,15 +118,15 @@ static int from_array(const msgpack_object *o, enum msg_sender sender, struct ms
 #define GI(f_) &&get_i(f++, &x->f_)
 #define GS(f_) &&get_s(f++, &x->f_)
 #define GB(f_) &&get_b(f++, &x->f_)
-#define M(num_, NAME, name, who)                                                                   \
-	case num_: {                                                                               \
-		struct msg_##name *x = &m->name;                                                   \
-		if (!((who) & sender))                                                             \
-			return MSG_WRONG_SENDER;                                                   \
-		m->type = MSG_##NAME;                                                              \
-		if (o->via.array.size != (1 NAME##_F(COUNT, COUNT, COUNT, COUNT)))                 \
-			return MSG_MALFORMED;                                                      \
-		return (1 NAME##_F(GU, GI, GS, GB)) ? MSG_OK : MSG_MALFORMED;                      \
+#define M(num_, NAME, name, who)                                                   \
+	case num_: {                                                               \
+		struct msg_##name *x = &m->name;                                   \
+		if (!((who)&sender))                                               \
+			return MSG_WRONG_SENDER;                                   \
+		m->type = MSG_##NAME;                                              \
+		if (o->via.array.size != (1 NAME##_F(COUNT, COUNT, COUNT, COUNT))) \
+			return MSG_MALFORMED;                                      \
+		return (1 NAME##_F(GU, GI, GS, GB)) ? MSG_OK : MSG_MALFORMED;      \
 	}
 		PROTO_MESSAGES(M)
 #undef M
@@ -196,7 +196,8 @@ static int is_flat_array(const char *data, size_t n)
 
 int msg_decode(const char *p, size_t n, enum msg_sender sender, struct msg *ret_msg)
 {
-	static msgpack_zone *zone; /* kept and cleared: one allocation for the life of the process */
+	static msgpack_zone
+		*zone; /* kept and cleared: one allocation for the life of the process */
 	msgpack_object o;
 	size_t off = 0;
 	msgpack_unpack_return r;
@@ -222,8 +223,8 @@ int msg_decode(const char *p, size_t n, enum msg_sender sender, struct msg *ret_
 const char *msg_name(unsigned type)
 {
 	switch (type) {
-#define M(num, NAME, name, sender)                                                                 \
-	case num:                                                                                  \
+#define M(num, NAME, name, sender) \
+	case num:                  \
 		return #name;
 		PROTO_MESSAGES(M)
 #undef M

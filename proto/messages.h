@@ -38,44 +38,45 @@
 
 enum msg_sender { FROM_STREAMERD = 1, FROM_WORKER = 2, FROM_BOTH = 3 };
 
-#define HELLO_F(U, I, S, B)	    U(version) S(role) U(worker) U(workers)
-#define REPLY_F(U, I, S, B)	    U(req) U(fault) B(body)
-#define SEND_MESSAGE_F(U, I, S, B)                                                                 \
-	U(req) S(owner) S(session_id) B(content) S(provider) S(model) B(system) S(on_busy)         \
-	B(metadata) S(idempotency_key) B(fingerprint)
-#define LIST_SESSIONS_F(U, I, S, B) U(req) S(owner) U(limit) S(cursor)
-#define GET_SESSION_F(U, I, S, B)   U(req) S(owner) S(session_id)
-#define LIST_MESSAGES_F(U, I, S, B) U(req) S(owner) S(session_id) U(limit) S(before)
-#define ABORT_F(U, I, S, B)	    U(req) S(owner) S(session_id) S(turn_id)
+#define HELLO_F(U, I, S, B) U(version) S(role) U(worker) U(workers)
+#define REPLY_F(U, I, S, B) U(req) U(fault) B(body)
+#define SEND_MESSAGE_F(U, I, S, B)                                                              \
+	U(req)                                                                                  \
+	S(owner) S(session_id) B(content) S(provider) S(model) B(system) S(on_busy) B(metadata) \
+		S(idempotency_key) B(fingerprint)
+#define LIST_SESSIONS_F(U, I, S, B)  U(req) S(owner) U(limit) S(cursor)
+#define GET_SESSION_F(U, I, S, B)    U(req) S(owner) S(session_id)
+#define LIST_MESSAGES_F(U, I, S, B)  U(req) S(owner) S(session_id) U(limit) S(before)
+#define ABORT_F(U, I, S, B)	     U(req) S(owner) S(session_id) S(turn_id)
 #define DELETE_SESSION_F(U, I, S, B) U(req) S(owner) S(session_id)
 #define RESOLVE_PROMPT_F(U, I, S, B) U(req) S(owner) S(session_id) S(prompt_id) B(answer)
-#define STATUS_F(U, I, S, B)	    U(req)
-#define SUBSCRIBE_F(U, I, S, B)	    U(req) S(owner) S(session_id) U(sub)
-#define UNSUBSCRIBE_F(U, I, S, B)   U(sub)
-#define GET_SNAPSHOT_F(U, I, S, B)  U(req) S(owner) S(session_id)
-#define SNAPSHOT_F(U, I, S, B)	    U(req) U(generation) U(seq) I(ts) S(turn_id) B(payload)
-#define REPLAY_F(U, I, S, B)	    U(req) S(owner) S(session_id) U(generation) U(seq)
-#define REPLAYED_F(U, I, S, B)	    U(req) U(fault) S(reason) U(count) B(events)
-#define EVENT_F(U, I, S, B)	    U(sub) U(generation) U(seq) I(ts) U(type) S(turn_id) B(payload)
+#define STATUS_F(U, I, S, B)	     U(req)
+#define SUBSCRIBE_F(U, I, S, B)	     U(req) S(owner) S(session_id) U(sub)
+#define UNSUBSCRIBE_F(U, I, S, B)    U(sub)
+#define GET_SNAPSHOT_F(U, I, S, B)   U(req) S(owner) S(session_id)
+#define SNAPSHOT_F(U, I, S, B)	     U(req) U(generation) U(seq) I(ts) S(turn_id) B(payload)
+#define REPLAY_F(U, I, S, B)	     U(req) S(owner) S(session_id) U(generation) U(seq)
+#define REPLAYED_F(U, I, S, B)	     U(req) U(fault) S(reason) U(count) B(events)
+#define EVENT_F(U, I, S, B)	     U(sub) U(generation) U(seq) I(ts) U(type) S(turn_id) B(payload)
 
 /* number, NAME, name, who may send it */
-#define PROTO_MESSAGES(M)                                                                          \
-	M(1, HELLO, hello, FROM_BOTH)                                                              \
-	M(2, REPLY, reply, FROM_WORKER)                                                            \
-	M(3, EVENT, event, FROM_WORKER)                                                            \
-	M(4, SNAPSHOT, snapshot, FROM_WORKER)                                                      \
-	M(5, REPLAYED, replayed, FROM_WORKER)                                                      \
-	M(10, SEND_MESSAGE, send_message, FROM_STREAMERD)                                          \
-	M(11, LIST_SESSIONS, list_sessions, FROM_STREAMERD)                                        \
-	M(12, GET_SESSION, get_session, FROM_STREAMERD)                                            \
-	M(13, LIST_MESSAGES, list_messages, FROM_STREAMERD)                                        \
-	M(14, ABORT, abort, FROM_STREAMERD)                                                        \
-	M(15, DELETE_SESSION, delete_session, FROM_STREAMERD)                                      \
-	M(16, RESOLVE_PROMPT, resolve_prompt, FROM_STREAMERD)                                      \
-	M(17, STATUS, status, FROM_STREAMERD)                                                      \
-	M(20, SUBSCRIBE, subscribe, FROM_STREAMERD)                                                \
-	M(21, UNSUBSCRIBE, unsubscribe, FROM_STREAMERD)                                            \
-	M(22, GET_SNAPSHOT, get_snapshot, FROM_STREAMERD)                                          \
+#define PROTO_MESSAGES(M)                                     \
+	M(1, HELLO, hello, FROM_BOTH)                         \
+	M(2, REPLY, reply, FROM_WORKER)                       \
+	M(3, EVENT, event, FROM_WORKER)                       \
+	M(4, SNAPSHOT, snapshot, FROM_WORKER)                 \
+	M(5, REPLAYED, replayed, FROM_WORKER)                 \
+	M(10, SEND_MESSAGE, send_message, FROM_STREAMERD)     \
+	M(11, LIST_SESSIONS, list_sessions, FROM_STREAMERD)   \
+	M(12, GET_SESSION, get_session, FROM_STREAMERD)       \
+	M(13, LIST_MESSAGES, list_messages, FROM_STREAMERD)   \
+	M(14, ABORT, abort, FROM_STREAMERD)                   \
+	M(15, DELETE_SESSION, delete_session, FROM_STREAMERD) \
+	M(16, RESOLVE_PROMPT, resolve_prompt, FROM_STREAMERD) \
+	M(17, STATUS, status, FROM_STREAMERD)                 \
+	M(20, SUBSCRIBE, subscribe, FROM_STREAMERD)           \
+	M(21, UNSUBSCRIBE, unsubscribe, FROM_STREAMERD)       \
+	M(22, GET_SNAPSHOT, get_snapshot, FROM_STREAMERD)     \
 	M(23, REPLAY, replay, FROM_STREAMERD)
 
 enum msg_type {
@@ -87,9 +88,9 @@ enum msg_type {
 #define MSG_U(f) uint64_t f;
 #define MSG_I(f) int64_t f;
 #define MSG_S(f) struct str f;
-#define M(num, NAME, name, sender)                                                                 \
-	struct msg_##name {                                                                        \
-		NAME##_F(MSG_U, MSG_I, MSG_S, MSG_S)                                               \
+#define M(num, NAME, name, sender)                   \
+	struct msg_##name {                          \
+		NAME##_F(MSG_U, MSG_I, MSG_S, MSG_S) \
 	};
 PROTO_MESSAGES(M)
 #undef M

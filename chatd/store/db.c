@@ -1,0 +1,196 @@
+/*
+ * db.c - one connection to the event log. See db.h.
+ *
+ * synchronous = FULL makes a commit survive power loss: NORMAL loses the last ones at every power
+ * cut. A new database file's directory entry is synced by us, SQLite does it only for journals.
+ */
+#include "chatd/store/db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "chatd/store/migrate.h"
+#include "common/cleanup.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/require.h"
+
+static const struct {
+	const char *text;
+	unsigned flags;
+} statements[SQL_N] = {
+#define S(name, flags, text) [SQL_##name] = {text, flags},
+	SQL_STATEMENTS(S)
+#undef S
+};
+
+struct db {
+	sqlite3 *handle; /* owned */
+	sqlite3_stmt *stmt[SQL_N];
+	int gate_fd; /* owned */
+	int wal_pages;
+};
+
+static char error_text[256];
+
+static int on_wal(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+	((struct db *)arg)->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+static int sync_folder_of(const char *path)
+{
+	auto_free char *copy = strdup(path);
+	auto_close int fd = -1;
+
+	REQUIRE(copy);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return -1;
+	return 0;
+}
+
+static int configure(struct db *db, bool durability_full)
+{
+	char *message = NULL;
+	int rc;
+
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	(void)sqlite3_extended_result_codes(db->handle, 1);
+	rc = sqlite3_busy_timeout(db->handle, LIMIT_BUSY_MS);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db->handle,
+				  durability_full ? "PRAGMA synchronous = FULL"
+						  : "PRAGMA synchronous = NORMAL",
+				  NULL, NULL, &message);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db->handle,
+				  "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;"
+				  "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY",
+				  NULL, NULL, &message);
+	/* after journal_mode, which sets its own hook */
+	(void)sqlite3_wal_autocheckpoint(db->handle, 0);
+	(void)sqlite3_wal_hook(db->handle, on_wal, db);
+	if (message)
+		(void)snprintf(error_text, sizeof(error_text), "%s", message);
+	sqlite3_free(message);
+	return rc;
+}
+
+static int open_gate(const char *path)
+{
+	auto_free char *gate = NULL;
+	int fd;
+
+	REQUIRE(asprintf(&gate, "%s-gate", path) > 0);
+	fd = open(gate, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+	return fd < 0 ? -errno : fd;
+}
+
+int db_open(const char *path, bool durability_full, struct db **ret_db, const char **ret_error)
+{
+	struct db *db = calloc(1, sizeof(*db));
+	int r;
+
+	REQUIRE(db);
+	*ret_error = error_text;
+	db->gate_fd = open_gate(path);
+	if (db->gate_fd < 0) {
+		(void)snprintf(error_text, sizeof(error_text), "%s-gate: %s", path,
+			       strerror(-db->gate_fd));
+		db_close(db);
+		return -1;
+	}
+	db_gate_enter(db);
+	r = sqlite3_open_v2(path, &db->handle,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	(void)snprintf(error_text, sizeof(error_text), "%s: %s", path,
+		       db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
+	if (r == SQLITE_OK)
+		r = configure(db, durability_full);
+	if (r == SQLITE_OK) {
+		r = migrate(db->handle, error_text, sizeof(error_text));
+	} else {
+		r = -1;
+	}
+	if (r == 0 && sync_folder_of(path) < 0) {
+		(void)snprintf(error_text, sizeof(error_text), "%s: folder can't be synced", path);
+		r = -1;
+	}
+	db_gate_leave(db);
+	if (r != 0) {
+		db_close(db);
+		return r;
+	}
+	*ret_db = db;
+	return 0;
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	for (int i = 0; i < SQL_N; i++)
+		(void)sqlite3_finalize(db->stmt[i]);
+	if (db->handle && sqlite3_close(db->handle) != SQLITE_OK)
+		log_error("db.close", "why=\"%s\"", sqlite3_errmsg(db->handle));
+	if (db->gate_fd >= 0)
+		(void)close(db->gate_fd);
+	free(db);
+}
+
+sqlite3 *db_handle(struct db *db)
+{
+	return db->handle;
+}
+
+sqlite3_stmt *db_stmt(struct db *db, enum sql which)
+{
+	sqlite3_stmt *s = db->stmt[which];
+
+	if (!s) {
+		if (sqlite3_prepare_v3(db->handle, statements[which].text, -1,
+				       SQLITE_PREPARE_PERSISTENT, &s, NULL) != SQLITE_OK)
+			return NULL;
+		db->stmt[which] = s;
+	} else {
+		(void)sqlite3_reset(
+			s); /* repeats the error of the last step, which was seen then */
+		(void)sqlite3_clear_bindings(s);
+	}
+	return s;
+}
+
+unsigned db_flags(enum sql which)
+{
+	return statements[which].flags;
+}
+
+void db_gate_enter(struct db *db)
+{
+	while (flock(db->gate_fd, LOCK_EX) < 0)
+		REQUIRE(errno == EINTR);
+}
+
+void db_gate_leave(struct db *db)
+{
+	REQUIRE(flock(db->gate_fd, LOCK_UN) == 0);
+}
+
+int db_wal_pages(const struct db *db)
+{
+	return db->wal_pages;
+}
+
+int db_checkpoint(struct db *db)
+{
+	return sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}

@@ -1,0 +1,38 @@
+/*
+ * db.h - one connection to the event log: pragmas, prepared statements, the gate, checkpoints.
+ *
+ * The gate is an exclusive flock on PATH-gate, held around every commit and every checkpoint of
+ * ours, whatever the process. Two reasons: SQLite before 3.51.3 can corrupt a WAL database when
+ * one process commits while another checkpoints; and writers that queue in the kernel don't poll.
+ * No connection of ours checkpoints by itself (wal_autocheckpoint = 0, none on close).
+ */
+#pragma once
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+#include "chatd/store/sql.h"
+
+struct db;
+
+/*
+ * Opens or creates path, migrates it to the current schema. Returns 0, -1 if it can't be opened
+ * now (full, I/O error, locked), or DB_NEWER / DB_FOREIGN. ret_error (static buffer) says why.
+ */
+enum { DB_NEWER = 1, DB_FOREIGN = 2 };
+int db_open(const char *path, bool durability_full, struct db **ret_db, const char **ret_error);
+void db_close(struct db *db); /* NULL is fine */
+
+sqlite3 *db_handle(struct db *db);
+/* Prepared, reset, no bindings. Borrowed. NULL with sqlite3_errcode() set if it can't be prepared.
+ */
+sqlite3_stmt *db_stmt(struct db *db, enum sql which);
+unsigned db_flags(enum sql which);
+
+void db_gate_enter(struct db *db); /* waits */
+void db_gate_leave(struct db *db);
+
+/* Pages in the WAL after our last commit. */
+int db_wal_pages(const struct db *db);
+/* Call inside the gate. Copies what it can of the WAL into the database. Returns an SQLite code. */
+int db_checkpoint(struct db *db);

@@ -1,0 +1,98 @@
+/*
+ * event_log.h - what a worker writes, in order, committed in groups.
+ *
+ * A worker appends writes while it works; event_log_commit(), called once at the end of each pass
+ * of its loop, makes one transaction of all that is pending and then tells, in order, what is now
+ * true: `committed` for each event, then the callbacks that were appended with event_log_after().
+ * Nothing that is told can be taken back by a crash (durability = full: nor by power loss).
+ *
+ * When a commit fails, everything stays pending and is tried again every LIMIT_LOG_RETRY_MS; until
+ * then the log is `stalled`. A COMMIT that failed may still have happened: the connection is
+ * opened anew and the first pending event is looked up before anything is written again.
+ *
+ * Guarded writes (sql.h) carry the generation of their run in the same statement. One that changes
+ * nothing belongs to a stale run: it and all that follows of that run is left out, and `stale` is
+ * told.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "chatd/store/db.h"
+#include "common/id.h"
+#include "common/limits.h"
+#include "proto/chat_event.h"
+
+struct event_log;
+
+/* What the log must know of a session; embedded in the worker's session. */
+struct log_session {
+	char id[LIMIT_ID + 1];
+	int64_t row;	    /* 0 until its insert is committed */
+	unsigned pending;   /* writes of it that are not committed: it must not be freed */
+	uint64_t stale;	    /* the generation that was found stale; 0: none */
+	uint64_t committed; /* seq of the last event that was told */
+};
+
+/* A turn as far as the log must know it; shared by the turn and its pending writes. */
+struct log_turn {
+	int refs;
+	int64_t row;
+	char id[ID_LEN];
+};
+struct log_turn *log_turn_new(const char *id, int64_t row);
+void log_turn_unref(struct log_turn *t);
+
+struct event_log_ops {
+	/* An event is committed. */
+	void (*committed)(void *arg, struct log_session *s, const struct chat_event *e);
+	/* A run of s lost its right to write. */
+	void (*stale)(void *arg, struct log_session *s, uint64_t generation);
+	/* The log can't be written (why: text), or can again (NULL). */
+	void (*stalled)(void *arg, const char *why);
+};
+
+struct event_log_stats {
+	uint64_t commits, events, bytes, failures, checkpoints;
+	uint64_t commit_us_sum, commit_us_max; /* max since last read by event_log_take_max() */
+	uint64_t commit_buckets[8]; /* commits that took at most 0.25, 0.5, 1, 2.5, 5, 10, 50 ms,
+				       more */
+	uint64_t pending_events, pending_bytes;
+	int wal_pages;
+};
+
+/* Takes over nothing; path must outlive it. Returns as db_open(). */
+int event_log_open(struct event_base *base, const char *path, bool durability_full,
+		   const struct event_log_ops *ops, void *arg, struct event_log **ret_log,
+		   const char **ret_error);
+/* Tries a last commit and a checkpoint; what stays pending is lost, as in a crash. NULL is fine. */
+void event_log_free(struct event_log *l);
+
+/*
+ * Appends a statement. ?1 is the session's row and ?2 the generation; `types` describes what
+ * follows from ?3 on: i int64_t, u int64_t that is NULL when negative, t const char * (copied, NULL
+ * allowed), T the turn's row. SESSION_INSERT takes the session's id instead of a row.
+ */
+void event_log_write(struct event_log *l, enum sql which, struct log_session *s, struct log_turn *t,
+		     uint64_t generation, const char *types, ...);
+/* Appends an event. payload is taken over (malloc'ed). */
+void event_log_event(struct event_log *l, struct log_session *s, struct log_turn *t,
+		     uint64_t generation, uint64_t seq, enum chat_event_type type, char *payload,
+		     size_t n);
+/*
+ * After the next commit and after all its events were told: done(arg, ok). ok is false if a write
+ * of s was found stale, or the log is being freed. s may be NULL.
+ */
+void event_log_after(struct event_log *l, struct log_session *s, void (*done)(void *arg, bool ok),
+		     void *arg);
+
+void event_log_commit(struct event_log *l);
+
+bool event_log_is_stalled(const struct event_log *l);
+size_t event_log_pending_bytes(const struct event_log *l);
+const struct event_log_stats *event_log_stats(struct event_log *l);
+uint64_t event_log_take_max(struct event_log *l); /* µs; resets it */
+/* For reads. NULL while there is no connection (the log is stalled and could not be opened). */
+struct db *event_log_db(struct event_log *l);

@@ -1,0 +1,80 @@
+/*
+ * queries.h - what is read from the event log. Committed state only.
+ *
+ * Functions return 1 found, 0 not there, -1 the log can't be read (logged by the caller). A NULL
+ * db reads as -1.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "chatd/store/db.h"
+#include "common/id.h"
+#include "common/limits.h"
+#include "proto/chat_event.h"
+
+struct session_row {
+	int64_t row;
+	char *id, *owner, *title, *provider, *model, *system,
+		*metadata;	       /* owned; system and metadata may be NULL */
+	uint64_t generation, last_seq; /* last_seq is right whatever the state */
+	char state[12];
+	int64_t created_at, updated_at;
+};
+void session_row_fini(struct session_row *s);
+#define auto_session_row __attribute__((cleanup(session_row_fini)))
+
+struct turn_row {
+	int64_t row;
+	char id[ID_LEN], message_id[ID_LEN];
+	char state[12];
+	uint64_t generation, first_seq;
+	char *provider, *model; /* owned */
+	int crashes, handed_over;
+	int64_t started_at;
+	char *stop_reason, *error_code, *error_message; /* owned, may be NULL */
+	int64_t usage[4]; /* input, output, cache read, cache write; -1 unknown */
+};
+void turn_row_fini(struct turn_row *t);
+#define auto_turn_row __attribute__((cleanup(turn_row_fini)))
+
+int query_session(struct db *db, const char *id, struct session_row *ret);
+int query_last_turn(struct db *db, int64_t session, struct turn_row *ret);
+
+/* Ids of sessions with a turn that is not over. A JSON array of strings, or NULL on error. */
+json_t *query_not_idle(struct db *db);
+
+/*
+ * A page of an owner's sessions, newest change first: a JSON array of session objects, or NULL on
+ * error. cursor: "" or what an earlier page gave as *ret_next (empty: it was the last).
+ * 0-length *ret_next when malformed cursors give an empty page.
+ */
+json_t *query_sessions(struct db *db, const char *owner, const char *cursor, int limit,
+		       char ret_next[64]);
+json_t *session_row_json(const struct session_row *s);
+
+/*
+ * The `limit` newest messages before the one with id `before` ("": before the end), oldest first.
+ * The page ends early, but not empty, at max_bytes. *ret_next is the `before` for the page of older
+ * ones, or "". NULL on error.
+ */
+json_t *query_messages(struct db *db, int64_t session, const char *before, int limit,
+		       size_t max_bytes, char ret_next[ID_LEN]);
+
+/* The conversation as a provider wants it (provider.h), oldest first. NULL on error. */
+json_t *query_history(struct db *db, int64_t session);
+
+/* Stored answer of a turn: {"content": …, reasoning …}. *ret is a new reference. */
+int query_answer(struct db *db, int64_t turn, json_t **ret);
+
+/* Calls back for each event of a session after seq, in order. 1, or -1. */
+int query_events(struct db *db, int64_t session, uint64_t after,
+		 void (*fn)(void *arg, const struct chat_event *e), void *arg);
+
+/*
+ * A page of events after the cursor as replay records (proto/replay.h). *ret_reason is NULL, or why
+ * the cursor can't be served.
+ */
+int query_replay(struct db *db, int64_t session, uint64_t last_seq, uint64_t generation,
+		 uint64_t seq, struct buf *page, uint64_t *ret_count, const char **ret_reason);

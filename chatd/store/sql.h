@@ -1,0 +1,102 @@
+/*
+ * sql.h - THE table of statements.
+ *
+ * Every statement that runs more than once, by name. Prepared at first use, kept with the
+ * connection. Flags:
+ *	GUARDED      a write of a run: it must change exactly one row, else the run is stale
+ *	NEW_SESSION  its last_insert_rowid becomes the row of its session
+ *	NEW_TURN     … of its turn
+ * In writes, ?1 is always the session's row and ?2 the generation where the statement has one.
+ */
+#pragma once
+
+#define GUARDED	    1u
+#define NEW_SESSION 2u
+#define NEW_TURN    4u
+
+#define SESSION_COLUMNS                                                                           \
+	"row, id, owner, title, provider, model, system, metadata, generation, state, last_seq, " \
+	"created_at, updated_at"
+
+/* clang-format off */
+#define SQL_STATEMENTS(S)                                                                          \
+	S(BEGIN, 0, "BEGIN IMMEDIATE")                                                             \
+	S(COMMIT, 0, "COMMIT")                                                                     \
+	S(ROLLBACK, 0, "ROLLBACK")                                                                 \
+	/* writes */                                                                               \
+	S(SESSION_INSERT, GUARDED | NEW_SESSION,                                                   \
+	  "INSERT INTO sessions (id, generation, owner, title, provider, model, system, metadata, " \
+	  "state, last_seq, created_at, updated_at) "                                              \
+	  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'idle', 0, ?9, ?9)")                            \
+	S(RUN_START, GUARDED,                                                                      \
+	  "UPDATE sessions SET generation = ?2, state = 'processing', provider = ?3, model = ?4, " \
+	  "system = ?5, updated_at = ?6 WHERE row = ?1 AND generation = ?2 - 1")                   \
+	S(RUN_RESTART, GUARDED,                                                                    \
+	  "UPDATE sessions SET generation = ?2, state = 'processing' "                             \
+	  "WHERE row = ?1 AND generation = ?2 - 1")                                                \
+	S(RUN_END, GUARDED,                                                                        \
+	  "UPDATE sessions SET state = 'idle', last_seq = ?3, updated_at = ?4 "                    \
+	  "WHERE row = ?1 AND generation = ?2")                                                    \
+	S(TURN_INSERT, GUARDED | NEW_TURN,                                                         \
+	  "INSERT INTO turns (session, generation, id, state, provider, model, message_id, "       \
+	  "first_seq, started_at) "                                                                \
+	  "SELECT row, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8 FROM sessions "                       \
+	  "WHERE row = ?1 AND generation = ?2")                                                    \
+	S(TURN_RESUME, GUARDED,                                                                    \
+	  "UPDATE turns SET generation = ?2, crashes = ?4, handed_over = 0 WHERE row = ?3 AND "    \
+	  "session = ?1 AND EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")   \
+	S(TURN_PROGRESS, GUARDED,                                                                  \
+	  "UPDATE turns SET crashes = 0 WHERE row = ?3 AND session = ?1 AND generation = ?2")      \
+	S(TURN_HANDOVER, GUARDED,                                                                  \
+	  "UPDATE turns SET handed_over = 1 WHERE row = ?3 AND session = ?1 AND generation = ?2")  \
+	S(TURN_END, GUARDED,                                                                       \
+	  "UPDATE turns SET state = ?4, last_seq = ?5, ended_at = ?6, stop_reason = ?7, "          \
+	  "input_tokens = ?8, output_tokens = ?9, cache_read_tokens = ?10, "                       \
+	  "cache_write_tokens = ?11, error_code = ?12, error_message = ?13 "                       \
+	  "WHERE row = ?3 AND session = ?1 AND generation = ?2")                                   \
+	S(MESSAGE_INSERT, GUARDED,                                                                 \
+	  "INSERT INTO messages (session, id, turn, role, status, content, extra, stop_reason, "   \
+	  "echo, created_at) SELECT row, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM sessions "      \
+	  "WHERE row = ?1 AND generation = ?2")                                                    \
+	S(EVENT_INSERT, GUARDED,                                                                   \
+	  "INSERT INTO events (session, generation, seq, turn, ts, type, payload) "                \
+	  "SELECT row, ?2, ?3, ?4, ?5, ?6, ?7 FROM sessions WHERE row = ?1 AND generation = ?2")   \
+	S(SESSION_DELETE, GUARDED, "DELETE FROM sessions WHERE row = ?1 AND generation = ?2")      \
+	S(EVENTS_DELETE, 0,                                                                        \
+	  "DELETE FROM events WHERE session = ?1 AND seq > 0")                                     \
+	/* reads */                                                                                \
+	S(SESSION_BY_ID, 0, "SELECT " SESSION_COLUMNS " FROM sessions WHERE id = ?1")              \
+	S(SESSIONS_PAGE, 0,                                                                        \
+	  "SELECT " SESSION_COLUMNS " FROM sessions WHERE owner = ?1 AND "                         \
+	  "(updated_at, row) < (?2, ?3) ORDER BY updated_at DESC, row DESC LIMIT ?4")              \
+	S(SESSIONS_NOT_IDLE, 0, "SELECT " SESSION_COLUMNS " FROM sessions WHERE state <> 'idle'")  \
+	S(LAST_SEQ, 0, "SELECT max(seq) FROM events WHERE session = ?1")                           \
+	S(TURN_LAST, 0,                                                                            \
+	  "SELECT row, id, generation, state, provider, model, message_id, crashes, handed_over, " \
+	  "first_seq, started_at, stop_reason, input_tokens, output_tokens, cache_read_tokens, "   \
+	  "cache_write_tokens, error_code, error_message "                                         \
+	  "FROM turns WHERE session = ?1 ORDER BY row DESC LIMIT 1")                               \
+	S(TURN_ROW, 0, "SELECT row FROM turns WHERE id = ?1")                                      \
+	S(MESSAGES_PAGE, 0,                                                                        \
+	  "SELECT m.row, m.id, t.id, m.role, m.status, m.content, m.extra, m.stop_reason, "        \
+	  "m.created_at FROM messages m JOIN turns t ON t.row = m.turn "                           \
+	  "WHERE m.session = ?1 AND m.row < ?2 ORDER BY m.row DESC LIMIT ?3")                      \
+	S(MESSAGE_ROW, 0, "SELECT row FROM messages WHERE id = ?1 AND session = ?2")               \
+	S(MESSAGE_OF_TURN, 0,                                                                      \
+	  "SELECT content, extra FROM messages WHERE turn = ?1 AND role = 'assistant'")            \
+	S(HISTORY, 0,                                                                              \
+	  "SELECT role, content, extra, echo, status FROM messages WHERE session = ?1 "            \
+	  "ORDER BY row DESC LIMIT ?2")                                                            \
+	S(EVENT_AT, 0, "SELECT generation FROM events WHERE session = ?1 AND seq = ?2")            \
+	S(EVENTS_AFTER, 0,                                                                         \
+	  "SELECT e.generation, e.seq, e.ts, e.type, t.id, e.payload FROM events e "               \
+	  "LEFT JOIN turns t ON t.row = e.turn "                                                   \
+	  "WHERE e.session = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3")
+/* clang-format on */
+
+enum sql {
+#define S(name, flags, text) SQL_##name,
+	SQL_STATEMENTS(S)
+#undef S
+		SQL_N
+};

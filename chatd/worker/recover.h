@@ -1,0 +1,9 @@
+/*
+ * recover.h - taking up what an earlier worker left running.
+ */
+#pragma once
+
+#include "chatd/worker/worker.h"
+
+/* Call once, before the first request. 0, or -1 if the log can't be read. */
+int recover(struct worker *w);

@@ -1,0 +1,291 @@
+/*
+ * session.c - a session as its worker holds it. See session.h.
+ *
+ * Lifetime: a session may be freed only by sessions_sweep(), at the end of a pass, when it has no
+ * turn, no subscription and no pending write. So inside a pass a session pointer stays good.
+ */
+#include "chatd/worker/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "chatd/worker/link.h"
+#include "chatd/worker/turn.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/require.h"
+#include "proto/shard.h"
+
+static struct session *session_alloc(struct worker *w, const char *id)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	REQUIRE(s && strlen(id) <= LIMIT_ID);
+	strcpy(s->log.id, id);
+	s->worker = w;
+	accumulator_init(&s->acc);
+	LIST_INIT(&s->subs);
+	HASH_ADD(hh, w->sessions, log.id, strlen(s->log.id), s);
+	session_touch(s);
+	return s;
+}
+
+static void session_free(struct session *s)
+{
+	REQUIRE(!s->turn && LIST_EMPTY(&s->subs) && s->log.pending == 0);
+	if (s->on_sweep_list)
+		TAILQ_REMOVE(&s->worker->maybe_idle, s, sweep_link);
+	HASH_DEL(s->worker->sessions, s);
+	accumulator_fini(&s->acc);
+	free(s->owner);
+	free(s->title);
+	free(s->provider);
+	free(s->model);
+	free(s->system);
+	free(s->metadata);
+	free(s);
+}
+
+static char *dup_or_null(const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	REQUIRE(!text || copy);
+	return copy;
+}
+
+/* The last turn's answer, as the accumulator of a session that is not running. */
+static int load_answer(struct session *s, struct db *db)
+{
+	auto_turn_row struct turn_row t = {0};
+	auto_json json_t *answer = NULL;
+	int r = query_last_turn(db, s->log.row, &t);
+
+	if (r <= 0)
+		return r;
+	strcpy(s->last_turn_id, t.id);
+	r = query_answer(db, t.row, &answer);
+	if (r == 1)
+		accumulator_load(&s->acc, answer, t.stop_reason);
+	return r;
+}
+
+struct session *session_load(struct worker *w, const char *id, enum fault *ret_why)
+{
+	struct session *s;
+	auto_session_row struct session_row row = {0};
+	int r;
+
+	HASH_FIND(hh, w->sessions, id, strlen(id), s);
+	if (s) {
+		*ret_why = FAULT_SESSION_NOT_FOUND;
+		session_touch(s);
+		return s->gone ? NULL : s;
+	}
+	r = query_session(event_log_db(w->log), id, &row);
+	*ret_why = r < 0 ? FAULT_LOG_UNAVAILABLE : FAULT_SESSION_NOT_FOUND;
+	if (r != 1)
+		return NULL;
+	s = session_alloc(w, row.id);
+	s->log.row = row.row;
+	s->log.committed = s->last_seq = row.last_seq;
+	s->generation = row.generation;
+	s->created_at = row.created_at;
+	s->owner = dup_or_null(row.owner);
+	s->title = dup_or_null(row.title);
+	s->provider = dup_or_null(row.provider);
+	s->model = dup_or_null(row.model);
+	s->system = dup_or_null(row.system);
+	s->metadata = dup_or_null(row.metadata);
+	if (load_answer(s, event_log_db(w->log)) < 0) {
+		s->gone = true;
+		*ret_why = FAULT_LOG_UNAVAILABLE;
+		return NULL;
+	}
+	return s;
+}
+
+struct session *session_get(struct worker *w, struct str id, struct str owner, enum fault *ret_why)
+{
+	char text[LIMIT_ID + 1];
+	struct session *s;
+
+	*ret_why = FAULT_SESSION_NOT_FOUND;
+	if (!id_is_plausible(id.p, id.n) || shard_of(id, w->count) != w->index)
+		return NULL;
+	memcpy(text, id.p, id.n);
+	text[id.n] = '\0';
+	s = session_load(w, text, ret_why);
+	if (s && !str_eq(owner, s->owner)) {
+		*ret_why = FAULT_SESSION_NOT_FOUND;
+		return NULL;
+	}
+	return s;
+}
+
+struct session *session_new(struct worker *w, struct str owner, const char *title,
+			    const char *provider, const char *model, const char *system,
+			    const char *metadata)
+{
+	char id[ID_LEN];
+	struct session *s;
+
+	do
+		id_new("ses", id);
+	while (shard_of(str_of(id), w->count) != w->index);
+	s = session_alloc(w, id);
+	s->owner = str_dup(owner);
+	s->title = dup_or_null(title);
+	s->provider = dup_or_null(provider);
+	s->model = dup_or_null(model);
+	s->system = dup_or_null(system);
+	s->metadata = dup_or_null(metadata);
+	s->created_at = clock_wall_ms();
+	event_log_write(w->log, SQL_SESSION_INSERT, &s->log, NULL, 0, "tttttti", s->owner, s->title,
+			s->provider, s->model, s->system, s->metadata, s->created_at);
+	return s;
+}
+
+void session_emit_text(struct session *s, struct log_turn *t, enum chat_event_type type,
+		       const char *p, size_t n)
+{
+	struct buf b = BUF_INIT;
+	size_t len;
+	char *payload;
+
+	accumulator_add_text(&s->acc, type, p, n);
+	buf_adds(&b, "{\"content\":");
+	json_add_string(&b, p, n);
+	buf_addc(&b, '}');
+	payload = buf_steal(&b, &len);
+	event_log_event(s->worker->log, &s->log, t, s->generation, ++s->last_seq, type, payload,
+			len);
+}
+
+void session_emit(struct session *s, struct log_turn *t, enum chat_event_type type, json_t *payload)
+{
+	struct buf b = BUF_INIT;
+	size_t len;
+	char *text;
+
+	REQUIRE(json_is_object(payload));
+	accumulator_apply(&s->acc, type, payload);
+	json_add_value(&b, payload);
+	json_decref(payload);
+	text = buf_steal(&b, &len);
+	event_log_event(s->worker->log, &s->log, t, s->generation, ++s->last_seq, type, text, len);
+}
+
+const char *session_state(const struct session *s)
+{
+	return s->turn ? turn_session_state(s->turn) : "idle";
+}
+
+void session_subscribe(struct session *s, struct link *l, uint64_t number)
+{
+	struct subscription *sub = calloc(1, sizeof(*sub));
+
+	REQUIRE(sub);
+	sub->session = s;
+	sub->link = l;
+	sub->sub = number;
+	LIST_INSERT_HEAD(&s->subs, sub, of_session);
+	link_add(l, sub);
+}
+
+void subscription_end(struct subscription *sub)
+{
+	LIST_REMOVE(sub, of_session);
+	LIST_REMOVE(sub, of_link);
+	session_touch(sub->session);
+	free(sub);
+}
+
+static void end_subscriptions(struct session *s)
+{
+	struct subscription *sub;
+
+	while ((sub = LIST_FIRST(&s->subs)))
+		subscription_end(sub);
+}
+
+/* The rows are gone and the viewers were told. */
+static void on_deleted(void *arg, bool ok)
+{
+	struct session *s = arg;
+
+	end_subscriptions(s);
+	log_info("session.deleted", "session=%s ok=%d", s->log.id, ok);
+}
+
+void session_delete(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	if (s->turn)
+		turn_abort(s->turn, "cleared");
+	session_emit(s, NULL, CHAT_EVENT_SESSION_CLEARED, json_object());
+	event_log_write(w->log, SQL_EVENTS_DELETE, &s->log, NULL, s->generation, "");
+	event_log_write(w->log, SQL_SESSION_DELETE, &s->log, NULL, s->generation, "");
+	event_log_after(w->log, &s->log, on_deleted, s);
+	s->gone = true;
+}
+
+void session_lost(struct session *s)
+{
+	struct subscription *sub;
+
+	if (s->gone)
+		return;
+	log_error("session.lost", "session=%s generation=%llu: another worker has it", s->log.id,
+		  (unsigned long long)s->generation);
+	s->gone = true;
+	if (s->turn)
+		turn_forget(s->turn);
+	/* their streamerds come back and ask whoever has it now */
+	while ((sub = LIST_FIRST(&s->subs))) {
+		struct link *l = sub->link;
+
+		subscription_end(sub);
+		link_reset(l);
+	}
+}
+
+void session_touch(struct session *s)
+{
+	if (s->on_sweep_list)
+		return;
+	s->on_sweep_list = true;
+	TAILQ_INSERT_TAIL(&s->worker->maybe_idle, s, sweep_link);
+}
+
+void sessions_sweep(struct worker *w)
+{
+	struct session_list keep = TAILQ_HEAD_INITIALIZER(keep);
+	struct session *s;
+
+	while ((s = TAILQ_FIRST(&w->maybe_idle))) {
+		if (!s->turn && LIST_EMPTY(&s->subs) && s->log.pending == 0) {
+			session_free(s);
+			continue;
+		}
+		TAILQ_REMOVE(&w->maybe_idle, s, sweep_link);
+		s->on_sweep_list = false;
+		if (s->log.pending > 0) { /* looked at again when the log could write */
+			TAILQ_INSERT_TAIL(&keep, s, sweep_link);
+			s->on_sweep_list = true;
+		}
+	}
+	TAILQ_CONCAT(&w->maybe_idle, &keep, sweep_link);
+}
+
+void sessions_free(struct worker *w)
+{
+	struct session *s, *next;
+
+	HASH_ITER (hh, w->sessions, s, next) {
+		end_subscriptions(s);
+		session_free(s);
+	}
+}

@@ -1,0 +1,49 @@
+/*
+ * worker.h - the chatd worker: a process that owns turns.
+ *
+ * One thread, one loop. Each pass of the loop ends with one commit of all that the pass wrote, and
+ * only then is anything told to anybody: see .lore/specs/architecture.md.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "chatd/options.h"
+#include "chatd/provider/provider.h"
+#include "chatd/store/event_log.h"
+
+struct session;
+struct turn;
+struct link;
+
+struct worker_stats {
+	uint64_t turns_started, turns_done, turns_aborted, turns_failed, turns_resumed;
+	uint64_t input_tokens, output_tokens;
+	uint64_t events_published, requests, provider_errors, provider_retries;
+};
+
+struct worker {
+	struct event_base *base;
+	struct options *options; /* owned; replaced on SIGHUP */
+	const char *config_file;
+	struct provider_env *env;
+	struct event_log *log;
+	unsigned index, count;			      /* we are `index` of `count` workers */
+	bool stopping;				      /* takes no new turns */
+	struct session *sessions;		      /* by id; owned */
+	TAILQ_HEAD(session_list, session) maybe_idle; /* looked at by sessions_sweep() */
+	TAILQ_HEAD(turn_list, turn) turns;	      /* running */
+	TAILQ_HEAD(dirty_list, turn) dirty;	      /* with gathered text */
+	size_t n_turns;
+	LIST_HEAD(link_list, link) links; /* owned */
+	struct worker_stats stats;
+};
+
+/*
+ * Runs until it is told to stop. listen_fd is its bus socket, control_fd the line to the
+ * supervisor (-1: none). Takes over o and the descriptors. Returns the process's exit status.
+ */
+int worker_main(struct options *o, const char *config_file, unsigned index, unsigned count,
+		int listen_fd, int control_fd);
