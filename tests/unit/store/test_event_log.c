@@ -1,0 +1,354 @@
+/*
+ * test_event_log.c - group commit, publish after commit, generations, failures.
+ */
+#include "chatd/store/event_log.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "chatd/store/queries.h"
+
+static char dir[] = "/tmp/test_event_log.XXXXXX";
+static char path[128];
+static struct event_base *base;
+static struct event_log *log_;
+static struct log_session session;
+static struct log_turn *turn;
+
+/* what the log told, in order */
+static char told[4096];
+static int n_stale;
+static int n_stalls, n_unstalls;
+
+static void on_committed(void *arg, struct log_session *s, const struct chat_event *e)
+{
+	char one[64];
+
+	(void)snprintf(one, sizeof(one), "e%llu:%llu ", (unsigned long long)e->generation,
+		       (unsigned long long)e->seq);
+	strcat(told, one);
+	ck_assert_uint_eq(s->committed, e->seq);
+}
+
+static void on_stale(void *arg, struct log_session *s, uint64_t generation)
+{
+	n_stale++;
+}
+
+static void on_stalled(void *arg, const char *why)
+{
+	if (why)
+		n_stalls++;
+	else
+		n_unstalls++;
+}
+
+static const struct event_log_ops ops = {on_committed, on_stale, on_stalled};
+
+static void on_after(void *arg, bool ok)
+{
+	strcat(told, arg);
+	strcat(told, ok ? "+ " : "- ");
+}
+
+static void event_at(uint64_t generation, uint64_t seq)
+{
+	char *payload = strdup("{\"content\":\"x\"}");
+
+	event_log_event(log_, &session, turn, generation, seq, CHAT_EVENT_RESPONSE_CHUNK, payload,
+			strlen(payload));
+}
+
+static void start_run(uint64_t generation, const char *turn_id, uint64_t first_seq)
+{
+	log_turn_unref(turn);
+	turn = log_turn_new(turn_id, 0);
+	event_log_write(log_, SQL_RUN_START, &session, NULL, generation, "ttti", "demo", "m", NULL,
+			(int64_t)1);
+	event_log_write(log_, SQL_TURN_INSERT, &session, turn, generation, "ttttii", turn_id, "demo", "m",
+			"msg_1", (int64_t)first_seq, (int64_t)1);
+}
+
+static void new_session(void)
+{
+	memset(&session, 0, sizeof(session));
+	strcpy(session.id, "ses_1");
+	event_log_write(log_, SQL_SESSION_INSERT, &session, NULL, 0, "tttttti", "local", "t", "demo", "m", NULL,
+			NULL, (int64_t)1);
+}
+
+static void open_log(void)
+{
+	const char *why = NULL;
+
+	ck_assert_int_eq(event_log_open(base, path, true, &ops, NULL, &log_, &why), 0);
+}
+
+static void set_up(void)
+{
+	strcpy(dir, "/tmp/test_event_log.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/events.db", dir);
+	base = event_base_new();
+	told[0] = '\0';
+	n_stale = n_stalls = n_unstalls = 0;
+	turn = NULL;
+	open_log();
+	new_session();
+}
+
+static void tear_down(void)
+{
+	char cmd[160];
+
+	event_log_free(log_);
+	log_turn_unref(turn);
+	event_base_free(base);
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+
+static long long scalar(const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	long long v;
+
+	ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+	v = sqlite3_column_int64(st, 0);
+	(void)sqlite3_finalize(st);
+	(void)sqlite3_close(db);
+	return v;
+}
+
+/* DUR-2: nothing is told before the commit that holds it. */
+START_TEST(nothing_is_told_before_the_commit)
+{
+	start_run(1, "turn_1", 1);
+	event_at(1, 1);
+	event_log_after(log_, &session, on_after, "reply");
+	ck_assert_str_eq(told, "");
+	ck_assert_int_eq(scalar("SELECT count(*) FROM events"), 0);
+	event_log_commit(log_);
+	ck_assert_str_eq(told, "e1:1 reply+ ");
+	ck_assert_int_eq(scalar("SELECT count(*) FROM v_events WHERE session_id = 'ses_1' AND turn_id = 'turn_1' "
+				"AND type = 'response_chunk' AND seq = 1 AND generation = 1"),
+			 1);
+	ck_assert_int_eq(session.pending, 0);
+}
+END_TEST
+
+/* DUR-2: one commit for all that is pending; callbacks come after every event of the group. */
+START_TEST(a_group_is_one_transaction_told_in_order)
+{
+	start_run(1, "turn_1", 1);
+	event_log_after(log_, &session, on_after, "a");
+	for (uint64_t seq = 1; seq <= 5; seq++)
+		event_at(1, seq);
+	event_log_after(log_, &session, on_after, "b");
+	event_log_commit(log_);
+	ck_assert_str_eq(told, "e1:1 e1:2 e1:3 e1:4 e1:5 a+ b+ ");
+	ck_assert_uint_eq(event_log_stats(log_)->commits, 1);
+}
+END_TEST
+
+/* SDC-18: a write of a run whose generation is over changes nothing and is not told. */
+START_TEST(a_stale_generation_can_not_write)
+{
+	start_run(1, "turn_1", 1);
+	event_at(1, 1);
+	event_log_commit(log_);
+	/* somebody else starts the next run */
+	{
+		sqlite3 *db;
+
+		ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+		ck_assert_int_eq(sqlite3_exec(db, "UPDATE sessions SET generation = 2", NULL, NULL, NULL), 0);
+		(void)sqlite3_close(db);
+	}
+	told[0] = '\0';
+	event_at(1, 2);
+	event_log_write(log_, SQL_RUN_END, &session, NULL, 1, "ii", (int64_t)2, (int64_t)1);
+	event_log_after(log_, &session, on_after, "end");
+	event_log_commit(log_);
+	ck_assert_str_eq(told, "end- ");
+	ck_assert_int_ge(n_stale, 1);
+	ck_assert_int_eq(scalar("SELECT count(*) FROM events"), 1);
+	ck_assert_int_eq(scalar("SELECT state = 'processing' FROM sessions"), 1);
+}
+END_TEST
+
+/* DUR-3: the same seq can't be stored twice; the run that tries is stale. */
+START_TEST(a_seq_is_never_used_twice)
+{
+	start_run(1, "turn_1", 1);
+	event_at(1, 1);
+	event_at(1, 1);
+	event_log_commit(log_);
+	ck_assert_str_eq(told, "e1:1 ");
+	ck_assert_int_eq(n_stale, 1);
+	ck_assert_int_eq(scalar("SELECT count(*) FROM events"), 1);
+}
+END_TEST
+
+/* FAF-4: while the log is locked everything waits, nothing is told, and it goes on by itself. */
+START_TEST(a_locked_log_stalls_and_resumes_by_itself)
+{
+	sqlite3 *db;
+
+	start_run(1, "turn_1", 1);
+	event_log_commit(log_);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), 0);
+	event_at(1, 1);
+	event_log_after(log_, &session, on_after, "r");
+	event_log_commit(log_);
+	ck_assert(event_log_is_stalled(log_));
+	ck_assert_str_eq(told, "");
+	ck_assert_int_eq(n_stalls, 1);
+	event_log_commit(log_); /* too early: not even tried */
+	ck_assert_int_eq(n_stalls, 1);
+	ck_assert_int_eq(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), 0);
+	(void)sqlite3_close(db);
+	while (event_log_is_stalled(log_)) { /* the log's own timer wakes the loop */
+		ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+		event_log_commit(log_);
+	}
+	ck_assert_str_eq(told, "e1:1 r+ ");
+	ck_assert_int_eq(n_unstalls, 1);
+}
+END_TEST
+
+/* FAF-4: a full disk loses and invents nothing. The limit on file size stands in for the disk. */
+START_TEST(a_full_disk_stalls_and_nothing_is_lost)
+{
+	struct rlimit old, small;
+	uint64_t seq = 0;
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	start_run(1, "turn_1", 1);
+	event_log_commit(log_);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = old;
+	small.rlim_cur = 200 * 1024;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	while (!event_log_is_stalled(log_) && seq < 100000) {
+		told[0] = '\0';
+		for (int i = 0; i < 50; i++)
+			event_at(1, ++seq);
+		event_log_commit(log_);
+	}
+	ck_assert(event_log_is_stalled(log_));
+	ck_assert_str_eq(told, "");
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+	while (event_log_is_stalled(log_)) {
+		ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+		event_log_commit(log_);
+	}
+	ck_assert_uint_eq(session.committed, seq);
+	ck_assert_int_eq(scalar("SELECT count(*) FROM events"), (long long)seq);
+	ck_assert_int_eq(scalar("SELECT max(seq) FROM events"), (long long)seq);
+}
+END_TEST
+
+/* DUR-4: which cursors the log serves, and why not. */
+START_TEST(a_cursor_is_served_or_told_why_not)
+{
+	static const struct {
+		uint64_t generation, seq;
+		const char *reason;
+		uint64_t count;
+	} cases[] = {
+		{1, 1, NULL, 4}, {1, 4, NULL, 1}, {1, 5, NULL, 0}, {1, 6, "ahead", 0},
+		{2, 3, "other_history", 0}, {1, 0, "unknown", 0}, {1, 2, "too_old", 0},
+	};
+
+	start_run(1, "turn_1", 1);
+	for (uint64_t seq = 1; seq <= 5; seq++)
+		event_at(1, seq);
+	event_log_commit(log_);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf page = BUF_INIT;
+		const char *reason;
+		uint64_t count;
+
+		if (i == 6) { /* as retention would */
+			sqlite3 *db;
+
+			ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+			ck_assert_int_eq(sqlite3_exec(db, "DELETE FROM events WHERE seq = 2", 0, 0, 0), 0);
+			(void)sqlite3_close(db);
+		}
+		ck_assert_int_eq(query_replay(event_log_db(log_), session.row, 5, cases[i].generation,
+					      cases[i].seq, &page, &count, &reason),
+				 1);
+		ck_assert_pstr_eq(reason, cases[i].reason);
+		if (!reason)
+			ck_assert_uint_eq(count, cases[i].count);
+		buf_fini(&page);
+	}
+}
+END_TEST
+
+/* DUR-1: what is pending when the process ends in order is still written. */
+START_TEST(closing_commits_what_is_pending)
+{
+	start_run(1, "turn_1", 1);
+	event_at(1, 1);
+	event_log_free(log_);
+	ck_assert_int_eq(scalar("SELECT count(*) FROM events"), 1);
+	open_log();
+}
+END_TEST
+
+/* DUR-9: the WAL is given back: it does not grow with what is written. */
+START_TEST(checkpoints_bound_the_wal)
+{
+	uint64_t seq = 0;
+
+	start_run(1, "turn_1", 1);
+	for (int i = 0; i < 400; i++) {
+		for (int j = 0; j < 200; j++)
+			event_at(1, ++seq);
+		told[0] = '\0';
+		event_log_commit(log_);
+		told[0] = '\0';
+	}
+	ck_assert_uint_gt(event_log_stats(log_)->checkpoints + 1, 0);
+	ck_assert_int_lt(event_log_stats(log_)->wal_pages, 2 * LIMIT_WAL_PAGES);
+	ck_assert_int_eq(scalar("SELECT count(*) FROM events"), 80000);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("event_log");
+	TCase *tc = tcase_create("event_log");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, nothing_is_told_before_the_commit);
+	tcase_add_test(tc, a_group_is_one_transaction_told_in_order);
+	tcase_add_test(tc, a_stale_generation_can_not_write);
+	tcase_add_test(tc, a_seq_is_never_used_twice);
+	tcase_add_test(tc, a_locked_log_stalls_and_resumes_by_itself);
+	tcase_add_test(tc, a_full_disk_stalls_and_nothing_is_lost);
+	tcase_add_test(tc, a_cursor_is_served_or_told_why_not);
+	tcase_add_test(tc, closing_commits_what_is_pending);
+	tcase_add_test(tc, checkpoints_bound_the_wal);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
