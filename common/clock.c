@@ -31,7 +31,7 @@ int64_t clock_mono_us(void)
 
 void clock_iso(int64_t wall_ms, char out[CLOCK_ISO_LEN + 1])
 {
-	static int64_t cached_sec = -1;
+	static int64_t cached_sec = INT64_MIN; /* no second that fits into milliseconds */
 	static char cached[21];
 	int64_t sec = wall_ms / 1000;
 	int ms = (int)(wall_ms % 1000);

@@ -297,7 +297,7 @@ const char *conf_count(const char *value, void *field)
 
 	errno = 0;
 	v = strtol(value, &end, 10);
-	if (end == value || *end || errno || v < 0 || v > 1000000000)
+	if (*value < '0' || *value > '9' || *end || errno || v > 1000000000)
 		return "must be a whole number that is not negative";
 	*(int *)field = (int)v;
 	return NULL;
@@ -313,10 +313,12 @@ static const char *scaled(const char *value, const struct unit *units, size_t n,
 {
 	char *end;
 	double v;
+	size_t n_digits = strspn(value, "0123456789.");
 
-	if (*value < '0' || *value > '9')
-		return why;
+	/* digits and a point only: strtod would take "0x10" and "1e9" as well */
 	v = strtod(value, &end);
+	if (*value < '0' || *value > '9' || end != value + n_digits)
+		return why;
 	while (*end == ' ')
 		end++;
 	for (size_t i = 0; i < n; i++) {

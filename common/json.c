@@ -113,8 +113,12 @@ int json_get_int(const json_t *o, const char *key, long long *ret)
 		return 1;
 	}
 	if (json_is_real(v) && json_real_value(v) >= -9e15 && json_real_value(v) <= 9e15) {
-		*ret = (long long)json_real_value(v);
-		return (double)*ret == json_real_value(v);
+		long long whole = (long long)json_real_value(v);
+
+		if ((double)whole == json_real_value(v)) {
+			*ret = whole;
+			return 1;
+		}
 	}
 	return 0;
 }

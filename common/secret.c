@@ -12,14 +12,37 @@
 
 #include "common/cleanup.h"
 
+#define SECRET_MAX 8192
+
+/* Reads up to size bytes; their number, or -1 with errno set. */
+static ssize_t read_all(int fd, char *p, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size) {
+		ssize_t r = read(fd, p + n, size - n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			break;
+		n += (size_t)r;
+	}
+	return (ssize_t)n;
+}
+
 char *secret_read(const char *path)
 {
 	auto_close int fd = -1;
-	char line[8193];
+	char line[SECRET_MAX +
+		  2]; /* one byte more than allowed shows a longer file; one for the NUL */
 	char full[4096];
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
-	size_t n = 0;
-	char *s;
+	char *s = NULL;
+	ssize_t n;
+	int error;
 
 	if (path[0] != '/' && dir) {
 		if (snprintf(full, sizeof(full), "%s/%s", dir, path) >= (int)sizeof(full)) {
@@ -31,27 +54,19 @@ char *secret_read(const char *path)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return NULL;
-	for (;;) {
-		ssize_t r = read(fd, line + n, sizeof(line) - 1 - n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return NULL;
-		if (r == 0)
-			break;
-		n += (size_t)r;
-		if (n == sizeof(line) - 1) {
-			errno = EMSGSIZE;
-			return NULL;
-		}
+	n = read_all(fd, line, SECRET_MAX + 1);
+	error = errno;
+	if (n > SECRET_MAX) {
+		error = EMSGSIZE;
+	} else if (n >= 0) {
+		line[n] = '\0';
+		line[strcspn(line, "\r\n")] = '\0';
+		s = line[0] ? strdup(line) : NULL;
+		error = line[0] ? ENOMEM : ENODATA;
 	}
-	line[n] = '\0';
-	line[strcspn(line, "\r\n")] = '\0';
-	s = line[0] ? strdup(line) : NULL;
-	if (!s)
-		errno = line[0] ? ENOMEM : ENODATA;
 	explicit_bzero(line, sizeof(line));
+	if (!s)
+		errno = error;
 	return s;
 }
 

@@ -28,6 +28,18 @@ static int unix_addr(const char *path, struct sockaddr_un *sa)
 	return 0;
 }
 
+/* Only ever a socket: a path that was mistyped must not cost a file. */
+static int remove_stale(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int sock_listen_unix(const char *path, mode_t mode, int backlog)
 {
 	auto_close int fd = -1;
@@ -40,8 +52,9 @@ int sock_listen_unix(const char *path, mode_t mode, int backlog)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (unlink(path) < 0 && errno != ENOENT)
-		return -errno;
+	r = remove_stale(path);
+	if (r < 0)
+		return r;
 	old = umask(0777 & ~mode);
 	r = bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
 	(void)umask(old);

@@ -7,13 +7,16 @@
 
 #include <sys/types.h>
 
-/* Listens at path; a stale socket file is replaced. mode is set before anyone can connect. */
+/*
+ * Listens at path; a stale socket file is replaced, another kind of file is -EEXIST.
+ * mode is set before anyone can connect.
+ */
 int sock_listen_unix(const char *path, mode_t mode, int backlog);
 /* Starts to connect. The connection may still be under way (EINPROGRESS is not an error). */
 int sock_connect_unix(const char *path);
 /* Listens at "host:port" with a numeric host ("127.0.0.1:8080", "[::1]:0"); reuseport as given. */
 int sock_listen_tcp(const char *host_port, int backlog, int reuseport);
-/* The uid at the other end of a connected Unix socket, or -1. */
+/* The uid at the other end of a connected Unix socket: 0, or -errno. */
 int sock_peer_uid(int fd, uid_t *ret_uid);
 int sock_nonblock(int fd); /* sets O_NONBLOCK and FD_CLOEXEC; 0 or -errno */
 /* 1 if "host:port" names a loopback address. */
