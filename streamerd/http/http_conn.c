@@ -28,9 +28,9 @@
  * is thrown away for a short time.
  *
  * A method may end the connection while others of its methods are on the stack: `busy` marks those,
- * and the struct is freed by the outermost one, in leave(). Handlers are called from the event
- * loop only, never out of their own call of http_reply() or http_on_gone(): what is left to do then
- * is put on the server's deferred list.
+ * and the struct is freed by the outermost one, in http_conn_leave(). Handlers are called from the
+ *event loop only, never out of their own call of http_reply() or http_on_gone(): what is left to do
+ *then is put on the server's deferred list.
  */
 #include "streamerd/http/http_conn.h"
 
@@ -39,18 +39,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/limits.h"
 #include "common/require.h"
-#include "streamerd/http/http_reply.h"
+#include "streamerd/http/http_answer.h"
 #include "streamerd/http/http_server.h"
 
 /* --- state, events, deadlines --- */
 
-static size_t buffered(const struct http_conn *c)
+size_t http_conn_buffered(const struct http_conn *c)
 {
 	return c->in.len - c->in_at;
 }
@@ -61,14 +59,14 @@ static bool is_reading(const struct http_conn *c)
 	       c->state == HTTP_CONN_BODY;
 }
 
-static void set_state(struct http_conn *c, enum http_conn_state state)
+void http_conn_set_state(struct http_conn *c, enum http_conn_state state)
 {
 	c->state = state;
 	c->timed = false;
 	http_server_set_idle(c->server, c, state == HTTP_CONN_IDLE && !c->fresh);
 }
 
-static void end_request(struct http_conn *c, int status, size_t body_bytes)
+void http_conn_end_request(struct http_conn *c, int status, size_t body_bytes)
 {
 	http_server_answered(c->server, c->request, status, body_bytes);
 	http_request_free(c->request);
@@ -77,7 +75,7 @@ static void end_request(struct http_conn *c, int status, size_t body_bytes)
 }
 
 /* The socket is given up: closed here, or taken (c->fd is -1 then). */
-static void give_up(struct http_conn *c)
+void http_conn_give_up(struct http_conn *c)
 {
 	if (c->state == HTTP_CONN_CLOSED)
 		return;
@@ -89,14 +87,14 @@ static void give_up(struct http_conn *c)
 		(void)close(c->fd);
 	c->fd = -1;
 	if (c->request)
-		end_request(c, 0, 0);
-	set_state(c, HTTP_CONN_CLOSED);
+		http_conn_end_request(c, 0, 0);
+	http_conn_set_state(c, HTTP_CONN_CLOSED);
 	http_server_remove(c->server, c);
 }
 
 static short wanted(const struct http_conn *c)
 {
-	bool full = buffered(c) >= LIMIT_HTTP_PIPELINED;
+	bool full = http_conn_buffered(c) >= LIMIT_HTTP_PIPELINED;
 	bool edges = event_base_get_features(http_server_base(c->server)) & EV_FEATURE_ET;
 
 	switch (c->state) {
@@ -178,18 +176,18 @@ static void set_deadline(struct http_conn *c)
 		REQUIRE(event_add(&c->timer, &tv) == 0); /* only memory could be short */
 }
 
-static void enter(struct http_conn *c)
+void http_conn_enter(struct http_conn *c)
 {
 	REQUIRE(!c->busy);
 	c->busy = true;
 }
 
-static void leave(struct http_conn *c)
+void http_conn_leave(struct http_conn *c)
 {
-	if (c->state == HTTP_CONN_IDLE && (buffered(c) || c->eof))
+	if (c->state == HTTP_CONN_IDLE && (http_conn_buffered(c) || c->eof))
 		http_server_defer(c->server, c);
 	if (c->state != HTTP_CONN_CLOSED && watch(c) < 0 && c->state != HTTP_CONN_PENDING)
-		give_up(c);
+		http_conn_give_up(c);
 	c->busy = false;
 	if (c->state == HTTP_CONN_CLOSED) {
 		buf_fini(&c->in);
@@ -198,149 +196,6 @@ static void leave(struct http_conn *c)
 		return;
 	}
 	set_deadline(c);
-}
-
-/* --- answering --- */
-
-/* Everything that was to be sent has been. */
-static void answer_sent(struct http_conn *c)
-{
-	buf_fini(&c->out);
-	c->out_at = 0;
-	if (!c->close) {
-		set_state(c, HTTP_CONN_IDLE);
-		return;
-	}
-	buf_fini(&c->in);
-	c->in_at = 0;
-	if (c->eof || shutdown(c->fd, SHUT_WR) < 0)
-		give_up(c);
-	else
-		set_state(c, HTTP_CONN_LINGER);
-}
-
-/* The rest of an answer, as far as the socket takes it. */
-static void flush(struct http_conn *c)
-{
-	ssize_t n = send(c->fd, c->out.data + c->out_at, c->out.len - c->out_at, MSG_NOSIGNAL);
-
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			give_up(c);
-		return;
-	}
-	c->out_at += (size_t)n;
-	c->timed = false; /* progress: the deadline starts anew */
-	if (c->out_at == c->out.len)
-		answer_sent(c);
-}
-
-/* Sends head and body, and keeps what does not fit into the socket. -1 if the peer has gone. */
-static int send_answer(struct http_conn *c, struct str head, struct str body)
-{
-	struct iovec iov[] = {{(void *)(uintptr_t)head.p, head.n},
-			      {(void *)(uintptr_t)body.p, body.n}};
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = body.n ? 2 : 1};
-	ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
-	size_t sent = n < 0 ? 0 : (size_t)n;
-	size_t of_head = sent < head.n ? sent : head.n;
-
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return -1;
-	buf_add(&c->out, head.p + of_head, head.n - of_head);
-	sent -= of_head;
-	if (sent < body.n)
-		buf_add(&c->out, body.p + sent, body.n - sent);
-	return 0;
-}
-
-static void answer(struct http_conn *c, int status, const char *headers, struct str body,
-		   bool close)
-{
-	const struct http_request *r = c->request;
-	enum http_after after = r->head.minor ? HTTP_AFTER_KEEP : HTTP_AFTER_KEEP_OLD;
-	auto_buf struct buf head = BUF_INIT;
-	size_t length = body.n;
-
-	c->close = close || !r->head.keep_alive || http_server_is_draining(c->server) ||
-		   (c->eof && !buffered(c));
-	if (c->close)
-		after = HTTP_AFTER_CLOSE;
-	if (r->head.method == HTTP_HEAD || !http_status_has_body(status))
-		body.n = 0;
-	http_reply_head(&head, status, headers, length, after, clock_wall_ms() / 1000);
-	if (r->gone || send_answer(c, (struct str){head.data, head.len}, body) < 0) {
-		give_up(c);
-		return;
-	}
-	end_request(c, status, body.n);
-	if (c->out.len)
-		set_state(c, HTTP_CONN_WRITING);
-	else
-		answer_sent(c);
-}
-
-static void refuse(struct http_conn *c, enum fault fault, const char *detail)
-{
-	auto_buf struct buf body = BUF_INIT;
-
-	http_server_refuse(c->server, fault, detail, &body);
-	answer(c, fault_status(fault), "Content-Type: application/json\r\n",
-	       (struct str){body.data, body.len}, true);
-}
-
-void http_reply(struct http_request *r, int status, const char *headers, struct str body)
-{
-	struct http_conn *c = r->conn;
-	bool outermost = !c->busy;
-
-	REQUIRE(c->state == HTTP_CONN_PENDING && c->request == r);
-	if (outermost)
-		enter(c);
-	answer(c, status, headers, body, false);
-	if (outermost)
-		leave(c);
-}
-
-void http_drop(struct http_request *r)
-{
-	struct http_conn *c = r->conn;
-	bool outermost = !c->busy;
-
-	REQUIRE(c->state == HTTP_CONN_PENDING && c->request == r);
-	if (outermost)
-		enter(c);
-	give_up(c);
-	if (outermost)
-		leave(c);
-}
-
-int http_take(struct http_request *r, int *ret_http10)
-{
-	struct http_conn *c = r->conn;
-	int fd = c->fd;
-
-	if (r->gone) {
-		http_drop(r);
-		return -1;
-	}
-	REQUIRE(c->state == HTTP_CONN_PENDING && c->request == r);
-	if (ret_http10)
-		*ret_http10 = r->head.minor == 0;
-	if (c->watching)
-		(void)event_del(&c->io); /* while the descriptor is still ours */
-	c->watching = 0;
-	c->fd = -1;
-	http_request_free(r);
-	c->request = NULL;
-	if (c->busy) {
-		give_up(c);
-		return fd;
-	}
-	enter(c);
-	give_up(c);
-	leave(c);
-	return fd;
 }
 
 /* --- the peer leaves --- */
@@ -377,10 +232,10 @@ void http_on_gone(struct http_request *r, void (*gone)(void *arg), void *arg)
 
 static bool begin(struct http_conn *c)
 {
-	if (!buffered(c))
+	if (!http_conn_buffered(c))
 		return false;
 	c->request = http_request_new(c);
-	set_state(c, HTTP_CONN_HEAD);
+	http_conn_set_state(c, HTTP_CONN_HEAD);
 	return true;
 }
 
@@ -390,7 +245,7 @@ static void send_continue(struct http_conn *c)
 	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 	if (send(c->fd, text, sizeof(text) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(text) - 1)
-		give_up(c);
+		http_conn_give_up(c);
 }
 
 static bool read_head(struct http_conn *c)
@@ -400,23 +255,23 @@ static bool read_head(struct http_conn *c)
 	const char *why;
 	size_t used = 0;
 
-	switch (http_head_parse(&r->head, p, buffered(c), &used)) {
+	switch (http_head_parse(&r->head, p, http_conn_buffered(c), &used)) {
 	case HTTP_HEAD_MORE:
 		return false;
 	case HTTP_HEAD_REFUSED:
-		refuse(c, r->head.fault, r->head.detail);
+		http_answer_refuse(c, r->head.fault, r->head.detail);
 		return true;
 	case HTTP_HEAD_WHOLE:
 		break;
 	}
 	why = http_request_set_head(r, p, used);
 	if (why) {
-		refuse(c, FAULT_BAD_REQUEST, why);
+		http_answer_refuse(c, FAULT_BAD_REQUEST, why);
 	} else if (r->head.length > http_server_conf(c->server)->max_body) {
-		refuse(c, FAULT_TOO_LARGE, "the body is over the limit");
+		http_answer_refuse(c, FAULT_TOO_LARGE, "the body is over the limit");
 	} else {
-		set_state(c, HTTP_CONN_BODY);
-		if (r->head.expect_continue && r->head.length && buffered(c) == used)
+		http_conn_set_state(c, HTTP_CONN_BODY);
+		if (r->head.expect_continue && r->head.length && http_conn_buffered(c) == used)
 			send_continue(c);
 	}
 	return true;
@@ -434,7 +289,7 @@ static void hand_over(struct http_conn *c, size_t n)
 	}
 	buf_add(&r->raw, c->in.data + c->in_at, n);
 	c->in_at += n;
-	if (!buffered(c)) {
+	if (!http_conn_buffered(c)) {
 		buf_fini(&c->in);
 		c->in_at = 0;
 	}
@@ -445,10 +300,10 @@ static bool read_body(struct http_conn *c)
 	struct http_request *r = c->request;
 	size_t whole = r->head_bytes + (size_t)r->head.length;
 
-	if (buffered(c) < whole)
+	if (http_conn_buffered(c) < whole)
 		return false;
 	hand_over(c, whole);
-	set_state(c, HTTP_CONN_PENDING);
+	http_conn_set_state(c, HTTP_CONN_PENDING);
 	http_server_request(c->server, r);
 	return true;
 }
@@ -470,7 +325,7 @@ static void process(struct http_conn *c)
 	while (answered < LIMIT_HTTP_BURST && advance(c))
 		answered += c->state == HTTP_CONN_IDLE;
 	if (answered < LIMIT_HTTP_BURST && c->eof && is_reading(c))
-		give_up(c); /* what is here is not a request and never will be */
+		http_conn_give_up(c); /* what is here is not a request and never will be */
 }
 
 static void receive(struct http_conn *c)
@@ -480,7 +335,7 @@ static void receive(struct http_conn *c)
 	ssize_t n;
 
 	if (c->state == HTTP_CONN_PENDING)
-		room = LIMIT_HTTP_PIPELINED - buffered(c);
+		room = LIMIT_HTTP_PIPELINED - http_conn_buffered(c);
 	n = recv(c->fd, scratch, room, 0);
 	if (n > 0) {
 		if (c->in_at > c->in.len / 2) {
@@ -494,7 +349,7 @@ static void receive(struct http_conn *c)
 			check_gone(c);
 	} else if (errno != EAGAIN && errno != EINTR) {
 		if (c->state != HTTP_CONN_PENDING) {
-			give_up(c);
+			http_conn_give_up(c);
 			return;
 		}
 		c->request->gone = true;
@@ -510,7 +365,7 @@ static void linger(struct http_conn *c)
 		c->lingered += (size_t)n;
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
 	    c->lingered > LIMIT_HTTP_LINGER)
-		give_up(c);
+		http_conn_give_up(c);
 }
 
 /* --- events --- */
@@ -521,7 +376,7 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	enter(c);
+	http_conn_enter(c);
 	switch (c->state) {
 	case HTTP_CONN_IDLE:
 	case HTTP_CONN_HEAD:
@@ -536,7 +391,7 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 			receive(c);
 		break;
 	case HTTP_CONN_WRITING:
-		flush(c);
+		http_answer_flush(c);
 		process(c);
 		break;
 	case HTTP_CONN_LINGER:
@@ -545,7 +400,7 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 	case HTTP_CONN_CLOSED:
 		break;
 	}
-	leave(c);
+	http_conn_leave(c);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
@@ -554,24 +409,24 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	enter(c);
+	http_conn_enter(c);
 	if (c->state == HTTP_CONN_HEAD || c->state == HTTP_CONN_BODY)
-		refuse(c, FAULT_REQUEST_TIMEOUT,
-		       c->state == HTTP_CONN_HEAD ? "the head took too long to arrive"
-						  : "the body took too long to arrive");
+		http_answer_refuse(c, FAULT_REQUEST_TIMEOUT,
+				   c->state == HTTP_CONN_HEAD ? "the head took too long to arrive"
+							      : "the body took too long to arrive");
 	else if (c->state != HTTP_CONN_PENDING)
-		give_up(c);
-	leave(c);
+		http_conn_give_up(c);
+	http_conn_leave(c);
 }
 
 void http_conn_resume(struct http_conn *c)
 {
-	enter(c);
+	http_conn_enter(c);
 	if (c->state == HTTP_CONN_PENDING && c->request->gone)
 		tell_gone(c);
 	else
 		process(c);
-	leave(c);
+	http_conn_leave(c);
 }
 
 /* --- life --- */
@@ -587,16 +442,16 @@ void http_conn_new(struct http_server *server, int fd, const union http_addr *ad
 	c->fresh = true;
 	REQUIRE(evtimer_assign(&c->timer, http_server_base(server), on_deadline, c) == 0);
 	http_server_add(server, c);
-	enter(c);
-	leave(c);
+	http_conn_enter(c);
+	http_conn_leave(c);
 }
 
 void http_conn_close(struct http_conn *c)
 {
 	REQUIRE(c->state != HTTP_CONN_PENDING);
-	enter(c);
-	give_up(c);
-	leave(c);
+	http_conn_enter(c);
+	http_conn_give_up(c);
+	http_conn_leave(c);
 }
 
 void http_conn_peer(const struct http_conn *c, char out[HTTP_PEER_LEN])

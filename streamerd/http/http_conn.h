@@ -64,3 +64,14 @@ void http_conn_close(struct http_conn *c);
 void http_conn_resume(struct http_conn *c);
 /* Writes "address:port" or "unix". */
 void http_conn_peer(const struct http_conn *c, char out[HTTP_PEER_LEN]);
+
+/* --- for http_answer.c --- */
+size_t http_conn_buffered(const struct http_conn *c); /* bytes that no request has taken yet */
+void http_conn_set_state(struct http_conn *c, enum http_conn_state state);
+void http_conn_end_request(struct http_conn *c, int status,
+			   size_t body_bytes); /* says so, frees it */
+/* Closes the socket, unless it was taken (c->fd is -1 then). c stays until http_conn_leave(). */
+void http_conn_give_up(struct http_conn *c);
+/* Around whatever may change the state, by the outermost method. */
+void http_conn_enter(struct http_conn *c);
+void http_conn_leave(struct http_conn *c); /* sets events and deadline, or frees c */

@@ -213,7 +213,7 @@ static enum http_head_outcome parse_length(struct http_head *h, const char *v, s
 	for (size_t i = 0; i < n; i++) {
 		if (!is_digit(v[i]))
 			return bad(h, "Content-Length is not a number");
-		if (h->length > (INT64_MAX - 9) / 10)
+		if (h->length > (INT64_MAX - (v[i] - '0')) / 10)
 			return bad(h, "Content-Length is out of range");
 		h->length = h->length * 10 + (v[i] - '0');
 	}
