@@ -32,6 +32,7 @@
 #define LIMIT_TAIL_BLOCKS     16	  /* so 256 KiB: what a viewer may lag before it is cut */
 #define LIMIT_VIEWER_STALL_MS 60000	  /* a viewer with data waiting whose socket takes none */
 #define LIMIT_FEED_LINGER_MS  5000 /* a feed without viewers is kept this long for a reload */
+#define LIMIT_FEED_REST_MS	1000		/* a feed whose worker failed it asks again after this */
 #define LIMIT_REPLAY_EVENTS   256  /* events in one replay page */
 #define LIMIT_REPLAY_BYTES    (256 * 1024) /* bytes of one replay page, whichever is reached first */
 #define LIMIT_REPLAY_PAGES    4		   /* fetched pages that a feed keeps for others to share */
