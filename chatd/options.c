@@ -284,6 +284,10 @@ static int finish(struct options *o, const char *file, struct conf_error *e)
 		conf_complain(e, file, "defaults", "provider", "there is no provider of that name");
 		return -1;
 	}
+	if (o->model && !provider_conf_offers(options_provider(o, NULL), o->model)) {
+		conf_complain(e, file, "defaults", "model", "the default provider does not offer it");
+		return -1;
+	}
 	if (!o->bus_dir)
 		o->bus_dir = copy("/run/chatd");
 	if (o->workers == 0)
