@@ -70,7 +70,8 @@ struct event_log {
 	bool commit_unknown; /* a COMMIT failed: it may have happened */
 	struct event *retry; /* owned; only wakes the loop, whose pass ends with a commit */
 	int64_t retry_at;
-	int checkpoint_at; /* WAL pages at which to checkpoint next */
+	int checkpoint_pages; /* how much the WAL may grow between checkpoints */
+	int checkpoint_at;    /* WAL pages at which to checkpoint next */
 	struct event_log_stats stats;
 };
 
@@ -363,14 +364,14 @@ static void maybe_checkpoint(struct event_log *l)
 {
 	int pages = db_wal_pages(l->db);
 
-	if (pages < LIMIT_WAL_PAGES)
-		l->checkpoint_at = LIMIT_WAL_PAGES;
+	if (pages < l->checkpoint_pages)
+		l->checkpoint_at = l->checkpoint_pages;
 	if (pages < l->checkpoint_at)
 		return;
 	(void)db_checkpoint(l->db); /* what it could not copy, the next one will */
 	l->stats.checkpoints++;
 	/* a reader may hold the WAL's end: then it goes on growing, and so does the distance */
-	l->checkpoint_at = pages + LIMIT_WAL_PAGES;
+	l->checkpoint_at = pages + l->checkpoint_pages;
 }
 
 static int run_transaction(struct event_log *l)
@@ -545,7 +546,7 @@ int event_log_open(struct event_base *base, const char *path, bool durability_fu
 	l->durability_full = durability_full;
 	l->ops = ops;
 	l->ops_arg = arg;
-	l->checkpoint_at = LIMIT_WAL_PAGES;
+	event_log_set_checkpoint_pages(l, LIMIT_WAL_PAGES);
 	TAILQ_INIT(&l->pending);
 	l->retry = evtimer_new(base, on_retry, l);
 	REQUIRE(l->retry);
@@ -583,6 +584,11 @@ void event_log_free(struct event_log *l)
 	db_close(l->db);
 	event_free(l->retry);
 	free(l);
+}
+
+void event_log_set_checkpoint_pages(struct event_log *l, int pages)
+{
+	l->checkpoint_pages = l->checkpoint_at = pages;
 }
 
 bool event_log_is_stalled(const struct event_log *l)

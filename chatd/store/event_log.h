@@ -90,6 +90,9 @@ void event_log_after(struct event_log *l, struct log_session *s, void (*done)(vo
 
 void event_log_commit(struct event_log *l);
 
+/* A checkpoint is run each time the WAL has grown by this many pages. Default: LIMIT_WAL_PAGES. */
+void event_log_set_checkpoint_pages(struct event_log *l, int pages);
+
 bool event_log_is_stalled(const struct event_log *l);
 size_t event_log_pending_bytes(const struct event_log *l);
 const struct event_log_stats *event_log_stats(struct event_log *l);
