@@ -296,7 +296,7 @@ static void add_body(struct buf *b, const struct question *q)
 	members_end(&m);
 }
 
-void anthropic_request(struct http_request *r, const struct question *q)
+void anthropic_request(struct provider_request *r, const struct question *q)
 {
 	const struct provider_conf *c = q->conf;
 	struct buf url = BUF_INIT;
@@ -304,11 +304,11 @@ void anthropic_request(struct http_request *r, const struct question *q)
 	buf_adds(&url, c->base_url);
 	buf_adds(&url, "/v1/messages");
 	r->url = buf_steal(&url, NULL);
-	http_request_header(r, "Content-Type", "application/json");
-	http_request_header(r, "Accept", "text/event-stream");
-	http_request_header(r, "User-Agent", "chatd/" CHATD_VERSION);
-	http_request_header(r, "anthropic-version", c->api_version);
+	provider_request_header(r, "Content-Type", "application/json");
+	provider_request_header(r, "Accept", "text/event-stream");
+	provider_request_header(r, "User-Agent", "chatd/" CHATD_VERSION);
+	provider_request_header(r, "anthropic-version", c->api_version);
 	if (c->api_key)
-		http_request_header(r, "x-api-key", c->api_key);
+		provider_request_header(r, "x-api-key", c->api_key);
 	add_body(&r->body, q);
 }

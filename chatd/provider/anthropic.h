@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "chatd/provider/http_request.h"
+#include "chatd/provider/provider_request.h"
 #include "chatd/provider/provider.h"
 
 #define ANTHROPIC_BASE_URL   "https://api.anthropic.com"
@@ -11,4 +11,4 @@
 #define ANTHROPIC_MAX_TOKENS 8192 /* it must be said; enough for a long answer */
 
 /* Fills r, which must be empty. */
-void anthropic_request(struct http_request *r, const struct question *q);
+void anthropic_request(struct provider_request *r, const struct question *q);

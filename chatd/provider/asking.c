@@ -64,13 +64,13 @@ struct http_asking {
 	const struct protocol *protocol; /* static */
 	const struct answer_ops *ops;
 	void *arg;
-	char *session_id, *turn_id;  /* owned; for log lines */
-	struct http_request request; /* the same for each try */
-	struct event *timer;	     /* end of BACKOFF; going on after a pause in DRAINING */
+	char *session_id, *turn_id;	 /* owned; for log lines */
+	struct provider_request request; /* the same for each try */
+	struct event *timer;		 /* end of BACKOFF; going on after a pause in DRAINING */
 	/* this try */
 	struct transfer *transfer; /* owned; NULL once it is over */
 	struct reply reply;
-	struct http_head head;
+	struct answer_head head;
 	struct buf error_body; /* of an answer with an error status */
 	int tries;
 	bool told; /* a delta reached the listener */
@@ -92,9 +92,9 @@ static void move(struct http_asking *a, enum asking_state to)
 static void destroy(struct http_asking *a)
 {
 	reply_fini(&a->reply);
-	http_head_fini(&a->head);
+	answer_head_fini(&a->head);
 	buf_fini(&a->error_body);
-	http_request_fini(&a->request);
+	provider_request_fini(&a->request);
 	event_free(a->timer);
 	provider_conf_unref(a->conf);
 	free(a->session_id);
@@ -204,11 +204,11 @@ static void on_connected(void *arg)
 	move(arg, WAITING);
 }
 
-static void on_head(void *arg, const struct http_head *head)
+static void on_head(void *arg, const struct answer_head *head)
 {
 	struct http_asking *a = arg;
 
-	http_head_set(&a->head, head->status);
+	answer_head_set(&a->head, head->status);
 	buf_add(&a->head.lines, head->lines.data, head->lines.len);
 }
 
@@ -332,7 +332,7 @@ static void start(struct http_asking *a)
 	a->tries++;
 	reply_fini(&a->reply);
 	reply_init(&a->reply, a->protocol->dialect);
-	http_head_set(&a->head, 0);
+	answer_head_set(&a->head, 0);
 	buf_clear(&a->error_body);
 	a->transfer = transfer_start(a->env->pool, &req, &transfer_ops, a);
 	transfer_pause(a->transfer, a->paused);

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "chatd/provider/http_request.h"
+#include "chatd/provider/provider_request.h"
 #include "chatd/provider/provider.h"
 #include "chatd/provider/reply.h"
 #include "chatd/provider/transfer.h"
@@ -27,7 +27,8 @@ struct asking {
 /* What differs between providers that are asked over HTTP. */
 struct protocol {
 	enum dialect dialect;
-	void (*request)(struct http_request *r, const struct question *q); /* fills an empty r */
+	void (*request)(struct provider_request *r,
+			const struct question *q); /* fills an empty r */
 };
 
 struct asking *http_asking_new(struct provider_env *e, const struct protocol *p,

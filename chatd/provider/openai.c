@@ -241,7 +241,7 @@ static void add_body(struct buf *b, const struct question *q)
 	members_end(&m);
 }
 
-void openai_request(struct http_request *r, const struct question *q)
+void openai_request(struct provider_request *r, const struct question *q)
 {
 	const struct provider_conf *c = q->conf;
 	struct buf url = BUF_INIT;
@@ -249,16 +249,16 @@ void openai_request(struct http_request *r, const struct question *q)
 	buf_adds(&url, c->base_url);
 	buf_adds(&url, "/chat/completions");
 	r->url = buf_steal(&url, NULL);
-	http_request_header(r, "Content-Type", "application/json");
-	http_request_header(r, "Accept", "text/event-stream");
-	http_request_header(r, "User-Agent", "chatd/" CHATD_VERSION);
+	provider_request_header(r, "Content-Type", "application/json");
+	provider_request_header(r, "Accept", "text/event-stream");
+	provider_request_header(r, "User-Agent", "chatd/" CHATD_VERSION);
 	if (c->api_key) {
 		struct buf bearer = BUF_INIT;
 
 		buf_reserve(&bearer, strlen(c->api_key) + 7);
 		buf_adds(&bearer, "Bearer ");
 		buf_adds(&bearer, c->api_key);
-		http_request_header(r, "Authorization", buf_str(&bearer));
+		provider_request_header(r, "Authorization", buf_str(&bearer));
 		explicit_bzero(bearer.data, bearer.len);
 		buf_fini(&bearer);
 	}

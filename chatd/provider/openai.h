@@ -3,8 +3,8 @@
  */
 #pragma once
 
-#include "chatd/provider/http_request.h"
+#include "chatd/provider/provider_request.h"
 #include "chatd/provider/provider.h"
 
 /* Fills r, which must be empty. */
-void openai_request(struct http_request *r, const struct question *q);
+void openai_request(struct provider_request *r, const struct question *q);

@@ -182,15 +182,15 @@ static int64_t number_ms(const char *s, double factor)
 	return v < 1e15 ? (int64_t)ceil(v) : (int64_t)1e15;
 }
 
-int64_t provider_error_retry_after(const struct http_head *head, int64_t now_ms)
+int64_t provider_error_retry_after(const struct answer_head *head, int64_t now_ms)
 {
 	char value[128];
 	int64_t ms = -1;
 	time_t at;
 
-	if (http_head_get(head, "retry-after-ms", value, sizeof(value)))
+	if (answer_head_get(head, "retry-after-ms", value, sizeof(value)))
 		ms = number_ms(value, 1);
-	if (ms >= 0 || !http_head_get(head, "retry-after", value, sizeof(value)))
+	if (ms >= 0 || !answer_head_get(head, "retry-after", value, sizeof(value)))
 		return ms;
 	ms = number_ms(value, 1000);
 	/* curl_getdate() also takes lone numbers and words: a date of HTTP starts with a weekday */
@@ -202,7 +202,7 @@ int64_t provider_error_retry_after(const struct http_head *head, int64_t now_ms)
 	return (int64_t)at * 1000 - now_ms;
 }
 
-void provider_error_from_http(struct problem *p, const struct http_head *head, const char *body,
+void provider_error_from_http(struct problem *p, const struct answer_head *head, const char *body,
 			      size_t n, int64_t now_ms)
 {
 	json_t *auto_json o = chunk_json_read(body, n);
@@ -217,10 +217,10 @@ void provider_error_from_http(struct problem *p, const struct http_head *head, c
 		p->message = strdup(status_text(head->status));
 		p->error.message = p->message;
 	}
-	if (!p->request_id && (http_head_get(head, "request-id", value, sizeof(value)) ||
-			       http_head_get(head, "x-request-id", value, sizeof(value))))
+	if (!p->request_id && (answer_head_get(head, "request-id", value, sizeof(value)) ||
+			       answer_head_get(head, "x-request-id", value, sizeof(value))))
 		problem_set_request_id(p, str_of(value));
-	if (http_head_get(head, "x-should-retry", value, sizeof(value))) {
+	if (answer_head_get(head, "x-should-retry", value, sizeof(value))) {
 		if (strcasecmp(value, "true") == 0)
 			retryable = true;
 		else if (strcasecmp(value, "false") == 0)

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "chatd/provider/http_head.h"
+#include "chatd/provider/answer_head.h"
 #include "chatd/provider/problem.h"
 
 /*
@@ -22,8 +22,8 @@ bool provider_error_read(struct problem *p, const json_t *o, int http_status, bo
  * Retry-After. A body that is not JSON gives a short message of our own and no type or code.
  * now_ms: wall time, for a Retry-After that is a date.
  */
-void provider_error_from_http(struct problem *p, const struct http_head *head, const char *body,
+void provider_error_from_http(struct problem *p, const struct answer_head *head, const char *body,
 			      size_t n, int64_t now_ms);
 
 /* The wait that the headers ask for in ms, -1 if none. */
-int64_t provider_error_retry_after(const struct http_head *head, int64_t now_ms);
+int64_t provider_error_retry_after(const struct answer_head *head, int64_t now_ms);

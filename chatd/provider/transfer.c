@@ -42,7 +42,7 @@ struct transfer {
 	char error[CURL_ERROR_SIZE]; /* libcurl's own words */
 	int64_t connect_ms, first_byte_ms, idle_ms, max_bytes, bytes;
 	int64_t deadline; /* monotonic ms; 0: none yet */
-	struct http_head head;
+	struct answer_head head;
 	struct buf in;
 	TAILQ_ENTRY(transfer) link; /* in pool->ready, if is_ready */
 	/* what libcurl said that the listener was not told yet */
@@ -125,7 +125,7 @@ static void destroy(struct transfer *t)
 	t->pool->n--;
 	curl_slist_free_all(t->headers);
 	free(t->authority);
-	http_head_fini(&t->head);
+	answer_head_fini(&t->head);
 	buf_fini(&t->in);
 	free(t);
 }
@@ -268,7 +268,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 
 	if (t->head_done)
 		return n; /* a trailer */
-	http_head_add(&t->head, p, n);
+	answer_head_add(&t->head, p, n);
 	if (n <= 2 && (p[0] == '\r' || p[0] == '\n') && t->head.status >= 200) {
 		t->head_done = true;
 		mark_ready(t);

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "chatd/provider/http_head.h"
+#include "chatd/provider/answer_head.h"
 
 enum transfer_outcome {
 	TRANSFER_OK,		/* the body came as a whole, whatever the status */
@@ -42,7 +42,7 @@ struct transfer_ops {
 	/* The request is being sent. */
 	void (*connected)(void *arg);
 	/* Once, before any data; borrowed. */
-	void (*head)(void *arg, const struct http_head *head);
+	void (*head)(void *arg, const struct answer_head *head);
 	/*
 	 * Bytes of the body. Returns how many were taken: all of them, unless the transfer was
 	 * paused or cancelled meanwhile; what is left comes again. After each resume it is called

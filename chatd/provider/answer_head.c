@@ -1,10 +1,10 @@
 /*
- * http_head.c - status and header lines of a provider's answer. See http_head.h.
+ * answer_head.c - status and header lines of a provider's answer. See answer_head.h.
  *
  * libcurl hands over the head line by line; the few lines that matter are looked up at the end,
  * so they are kept as they came, up to LIMIT_HTTP_ANSWER_HEAD.
  */
-#include "chatd/provider/http_head.h"
+#include "chatd/provider/answer_head.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,26 +12,26 @@
 
 #include "common/limits.h"
 
-void http_head_fini(struct http_head *h)
+void answer_head_fini(struct answer_head *h)
 {
 	buf_fini(&h->lines);
 	h->status = 0;
 }
 
-void http_head_set(struct http_head *h, int status)
+void answer_head_set(struct answer_head *h, int status)
 {
 	h->status = status;
 	buf_clear(&h->lines);
 }
 
-void http_head_add(struct http_head *h, const char *p, size_t n)
+void answer_head_add(struct answer_head *h, const char *p, size_t n)
 {
 	while (n > 0 && (p[n - 1] == '\r' || p[n - 1] == '\n'))
 		n--;
 	if (n >= 12 && memcmp(p, "HTTP/", 5) == 0) {
 		const char *space = memchr(p, ' ', n);
 
-		http_head_set(h, 0);
+		answer_head_set(h, 0);
 		/* three digits, then a blank or the end: libcurl has checked it already */
 		for (const char *d = space ? space + 1 : p + n;
 		     d < p + n && *d >= '0' && *d <= '9' && h->status < 100; d++)
@@ -44,7 +44,7 @@ void http_head_add(struct http_head *h, const char *p, size_t n)
 	buf_addc(&h->lines, '\n');
 }
 
-bool http_head_get(const struct http_head *h, const char *name, char *out, size_t size)
+bool answer_head_get(const struct answer_head *h, const char *name, char *out, size_t size)
 {
 	size_t name_len = strlen(name);
 	const char *p = h->lines.data;
