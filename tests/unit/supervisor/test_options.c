@@ -100,6 +100,17 @@ START_TEST(a_whole_config_is_read)
 }
 END_TEST
 
+START_TEST(the_example_config_is_fine)
+{
+	struct options *o;
+
+	ck_assert_ptr_nonnull(getenv("EXAMPLE_CONF"));
+	o = options_load(getenv("EXAMPLE_CONF"), &e);
+	ck_assert_msg(o != NULL, "%s", e.text);
+	options_free(o);
+}
+END_TEST
+
 #define LEAST "[log]\npath = x.db\n[provider demo]\ntype = demo\n"
 
 START_TEST(the_least_config_gets_safe_defaults)
@@ -228,6 +239,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_whole_config_is_read);
+	tcase_add_test(t, the_example_config_is_fine);
 	tcase_add_test(t, the_least_config_gets_safe_defaults);
 	tcase_add_loop_test(t, what_is_wrong_is_one_line_with_file_line_and_key, 0,
 			    sizeof(bad) / sizeof(*bad));
