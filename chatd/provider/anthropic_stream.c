@@ -216,6 +216,8 @@ static void on_usage(struct anthropic_stream *s, const json_t *usage)
 {
 	struct provider_usage *u = &s->answer->usage;
 
+	if (!u->known && json_is_object(usage))
+		u->cache_read = u->cache_write = 0; /* not said: no cache was used */
 	set_tokens(usage, "input_tokens", &u->input, &u->known);
 	set_tokens(usage, "output_tokens", &u->output, &u->known);
 	set_tokens(usage, "cache_read_input_tokens", &u->cache_read, &u->known);
