@@ -189,6 +189,7 @@ static void *named_provider(struct options *o, const char *name)
 		if (strcmp(o->providers[i]->name, name) == 0)
 			return o->providers[i];
 	}
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	more = reallocarray(o->providers, o->n_providers + 1, sizeof(*more));
 	REQUIRE(more);
 	o->providers = more;
@@ -285,7 +286,8 @@ static int finish(struct options *o, const char *file, struct conf_error *e)
 		return -1;
 	}
 	if (o->model && !provider_conf_offers(options_provider(o, NULL), o->model)) {
-		conf_complain(e, file, "defaults", "model", "the default provider does not offer it");
+		conf_complain(e, file, "defaults", "model",
+			      "the default provider does not offer it");
 		return -1;
 	}
 	if (!o->bus_dir)

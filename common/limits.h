@@ -5,100 +5,96 @@
  */
 #pragma once
 
+/* clang-format off */
+
 /* --- HTTP in (streamerd) --- */
-#define LIMIT_HTTP_HEAD	   (16 * 1024)	 /* request line and headers; browsers send under 4 KiB */
-#define LIMIT_HTTP_HEADERS 100		 /* header lines in one request */
-#define LIMIT_HTTP_URI	   8192		 /* request target */
-#define LIMIT_HTTP_BODY	   (1024 * 1024) /* default of [http] max_body: a long paste, a small image \
-					  */
-#define LIMIT_HTTP_HEAD_MS	   10000 /* absolute time for a whole head: ends slow senders */
-#define LIMIT_HTTP_BODY_MS	   30000 /* absolute time for a whole body */
-#define LIMIT_HTTP_IDLE_MS	   60000 /* keep-alive connection without a request */
-#define LIMIT_HTTP_WRITE_MS	   30000 /* a reply that makes no progress */
-#define LIMIT_HTTP_CONNECTIONS	   18000 /* default of [http] max_connections; below RLIMIT_NOFILE */
-#define LIMIT_HTTP_PIPELINED	   (64 * 1024) /* bytes kept that arrived behind the current request */
-#define LIMIT_HTTP_METHOD	   24 /* bytes of a method's name; the longest in use has 17 */
-#define LIMIT_HTTP_READ		   (64 * 1024) /* one read(2) of one connection, then it is another's turn */
-#define LIMIT_HTTP_BURST	   16  /* pipelined requests of one connection in one pass */
-#define LIMIT_HTTP_ACCEPTS	   64  /* connections accepted in one pass */
-#define LIMIT_HTTP_ACCEPT_PAUSE_MS 100 /* no accept(2) after it failed for want of descriptors */
-#define LIMIT_HTTP_LINGER_MS	   2000 /* a closing connection waits for the peer to read our answer */
-#define LIMIT_HTTP_LINGER	   (1024 * 1024) /* ... and throws away up to this many bytes meanwhile */
+#define LIMIT_HTTP_HEAD		(16 * 1024)	/* request line and headers; browsers send under 4 KiB */
+#define LIMIT_HTTP_HEADERS	100		/* header lines in one request */
+#define LIMIT_HTTP_URI		8192		/* request target */
+#define LIMIT_HTTP_BODY		(1024 * 1024)	/* default of [http] max_body: a long paste, a small image */
+#define LIMIT_HTTP_HEAD_MS	10000		/* absolute time for a whole head: ends slow senders */
+#define LIMIT_HTTP_BODY_MS	30000		/* absolute time for a whole body */
+#define LIMIT_HTTP_IDLE_MS	60000		/* keep-alive connection without a request */
+#define LIMIT_HTTP_WRITE_MS	30000		/* a reply that makes no progress */
+#define LIMIT_HTTP_CONNECTIONS	18000		/* default of [http] max_connections; below RLIMIT_NOFILE */
+#define LIMIT_HTTP_PIPELINED	(64 * 1024)	/* bytes kept that arrived behind the current request */
+#define LIMIT_HTTP_METHOD	24		/* bytes of a method's name; the longest in use has 17 */
+#define LIMIT_HTTP_READ		(64 * 1024)	/* one read(2) of one connection, then it is another's turn */
+#define LIMIT_HTTP_BURST	16		/* pipelined requests of one connection in one pass */
+#define LIMIT_HTTP_ACCEPTS	64		/* connections accepted in one pass */
+#define LIMIT_HTTP_ACCEPT_PAUSE_MS	100	/* no accept(2) after it failed for want of descriptors */
+#define LIMIT_HTTP_LINGER_MS	2000		/* a closing connection waits for the peer to read our answer */
+#define LIMIT_HTTP_LINGER	(1024 * 1024)	/* ... and throws away up to this many bytes meanwhile */
 
 /* --- SSE out (streamerd) --- */
-#define LIMIT_HEARTBEAT_MS    15000	  /* comment line; shorter than any proxy's idle time-out */
-#define LIMIT_RETRY_MS	      1000	  /* the "retry:" that viewers are told */
-#define LIMIT_TAIL_BLOCK      (16 * 1024) /* unit in which a session's tail is kept */
-#define LIMIT_TAIL_BLOCKS     16	  /* so 256 KiB: what a viewer may lag before it is cut */
-#define LIMIT_VIEWER_STALL_MS 60000	  /* a viewer with data waiting whose socket takes none */
-#define LIMIT_FEED_LINGER_MS  5000 /* a feed without viewers is kept this long for a reload */
+#define LIMIT_HEARTBEAT_MS	15000		/* comment line; shorter than any proxy's idle time-out */
+#define LIMIT_RETRY_MS		1000		/* the "retry:" that viewers are told */
+#define LIMIT_TAIL_BLOCK	(16 * 1024)	/* unit in which a session's tail is kept */
+#define LIMIT_TAIL_BLOCKS	16		/* so 256 KiB: what a viewer may lag before it is cut */
+#define LIMIT_VIEWER_STALL_MS	60000		/* a viewer with data waiting whose socket takes none */
+#define LIMIT_FEED_LINGER_MS	5000		/* a feed without viewers is kept this long for a reload */
 #define LIMIT_FEED_REST_MS	1000		/* a feed whose worker failed it asks again after this */
-#define LIMIT_REPLAY_EVENTS   256  /* events in one replay page */
-#define LIMIT_REPLAY_BYTES    (256 * 1024) /* bytes of one replay page, whichever is reached first */
-#define LIMIT_REPLAY_PAGES    4		   /* fetched pages that a feed keeps for others to share */
-#define LIMIT_REPLAY_MEMORY \
-	(64 * 1024 * 1024)	  /* all replay pages of one streamerd; viewers wait beyond it */
-#define LIMIT_VIEWERS_OWNER 20000 /* default of [http] max_viewers_per_owner */
+#define LIMIT_REPLAY_EVENTS	256		/* events in one replay page */
+#define LIMIT_REPLAY_BYTES	(256 * 1024)	/* bytes of one replay page, whichever is reached first */
+#define LIMIT_REPLAY_PAGES	4		/* fetched pages that a feed keeps for others to share */
+#define LIMIT_REPLAY_MEMORY	(64 * 1024 * 1024) /* all replay pages of one streamerd; viewers wait beyond it */
+#define LIMIT_VIEWERS_OWNER	20000		/* default of [http] max_viewers_per_owner */
 
 /* --- the bus --- */
-#define LIMIT_FRAME	(16 * 1024 * 1024) /* one message: a snapshot of a long answer fits */
-#define LIMIT_BUS_QUEUE (64 * 1024 * 1024) /* unsent bytes to one streamerd: beyond it is cut off \
-					    */
-#define LIMIT_CALL_MS	       10000	   /* a streamerd request that no worker answers: 503 */
-#define LIMIT_BUS_RETRY_MIN_MS 50	   /* streamerd tries a lost worker again after this ... */
-#define LIMIT_BUS_RETRY_MAX_MS 2000	   /* ... doubling to this: a restart is noticed soon */
-#define LIMIT_HELLO_MS	       5000	   /* a peer that does not say hello */
-#define LIMIT_CALLS	       10000	   /* open calls to one worker */
+#define LIMIT_FRAME		(16 * 1024 * 1024) /* one message: a snapshot of a long answer fits */
+#define LIMIT_BUS_QUEUE		(64 * 1024 * 1024) /* unsent bytes to one streamerd: beyond it is cut off */
+#define LIMIT_CALL_MS		10000		/* a streamerd request that no worker answers: 503 */
+#define LIMIT_BUS_RETRY_MIN_MS	50		/* streamerd tries a lost worker again after this ... */
+#define LIMIT_BUS_RETRY_MAX_MS	2000		/* ... doubling to this: a restart is noticed soon */
+#define LIMIT_HELLO_MS		5000		/* a peer that does not say hello */
+#define LIMIT_CALLS		10000		/* open calls to one worker */
 
 /* --- turns (chatd worker) --- */
-#define LIMIT_MESSAGE (1024 * 1024) /* content of one user message, as JSON */
-#define LIMIT_ID      64	    /* longest id that is looked at */
-#define LIMIT_KEY     255	    /* Idempotency-Key, provider and model names */
-#define LIMIT_TURNS   2000 /* default of [workers] max_turns: running turns of one worker */
-#define LIMIT_ANSWER \
-	(2 * 1024 * 1024) /* text plus reasoning of one turn; escaped (x6) it fits a frame */
-#define LIMIT_CHUNK		(32 * 1024) /* text of one response_chunk event */
-#define LIMIT_SNAPSHOT_MESSAGES 50	    /* recent messages in a snapshot */
-#define LIMIT_SNAPSHOT_BYTES \
-	(2 * 1024 * 1024) /* of recent messages in a snapshot; older ones are paged */
-#define LIMIT_PAGE_BYTES (8 * 1024 * 1024) /* of messages in one page of a list */
-#define LIMIT_TITLE	 80		   /* bytes of the first message that become the title */
-#define LIMIT_CRASHES	 3		   /* worker deaths without progress that end a turn */
-#define LIMIT_PAGE	 200		   /* largest "limit" of a list call */
-#define LIMIT_HISTORY	 200		   /* messages sent to a provider, newest kept */
+#define LIMIT_MESSAGE		(1024 * 1024)	/* content of one user message, as JSON */
+#define LIMIT_ID		64		/* longest id that is looked at */
+#define LIMIT_KEY		255		/* Idempotency-Key, provider and model names */
+#define LIMIT_TURNS		2000		/* default of [workers] max_turns: running turns of one worker */
+#define LIMIT_ANSWER		(2 * 1024 * 1024) /* text plus reasoning of one turn; escaped (x6) it fits a frame */
+#define LIMIT_CHUNK		(32 * 1024)	/* text of one response_chunk event */
+#define LIMIT_SNAPSHOT_MESSAGES	50		/* recent messages in a snapshot */
+#define LIMIT_SNAPSHOT_BYTES	(2 * 1024 * 1024) /* of recent messages in a snapshot; older ones are paged */
+#define LIMIT_PAGE_BYTES	(8 * 1024 * 1024) /* of messages in one page of a list */
+#define LIMIT_CALL_ID		127		/* longest tool_invocation_id kept; providers send under 64 */
+#define LIMIT_ROUNDS		50		/* steps of one turn: a model that only calls tools is stopped */
+#define LIMIT_TITLE		80		/* bytes of the first message that become the title */
+#define LIMIT_CRASHES		3		/* worker deaths without progress that end a turn */
+#define LIMIT_PAGE		200		/* largest "limit" of a list call */
+#define LIMIT_HISTORY		200		/* messages sent to a provider, newest kept */
 
 /* --- providers --- */
-#define LIMIT_SSE_LINE	 (8 * 1024 * 1024)  /* one line of a provider's stream (images in deltas) */
-#define LIMIT_STREAM	 (64 * 1024 * 1024) /* bytes of one provider answer */
-#define LIMIT_ERROR_BODY (64 * 1024)	    /* of an error body, the rest is not read */
-#define LIMIT_CONNECT_MS 10000		    /* default of connect_timeout */
-#define LIMIT_FIRST_BYTE_MS \
-	300000 /* default of first_byte_timeout: prompt processing takes minutes */
-#define LIMIT_IDLE_MS	     120000 /* default of idle_timeout between bytes */
-#define LIMIT_RETRIES	     2	    /* default of max_retries, after the first try */
-#define LIMIT_RETRY_AFTER_MS 60000  /* a longer Retry-After ends the turn instead of waiting */
-#define LIMIT_TOOL_CALLS     64	    /* tool calls in one step */
-#define LIMIT_BLOCKS	     1024 /* content blocks of one Anthropic answer; real ones have dozens */
-#define LIMIT_ERROR_TEXT     2048 /* of each text in a provider's error: shown and stored */
-#define LIMIT_HTTP_ANSWER_HEAD \
-	(64 * 1024) /* header lines of a provider's answer; beyond it they are ignored */
-#define LIMIT_IDLE_CONNECTIONS 32L /* kept open to providers for the next request, in one worker \
-				    */
-#define LIMIT_RETRY_MIN_MS 500	   /* first wait before a provider is asked again, doubled ... */
-#define LIMIT_RETRY_MAX_MS 8000	   /* ... up to this, as the providers' own libraries do */
+#define LIMIT_SSE_LINE		(8 * 1024 * 1024) /* one line of a provider's stream (images in deltas) */
+#define LIMIT_STREAM		(64 * 1024 * 1024) /* bytes of one provider answer */
+#define LIMIT_ERROR_BODY	(64 * 1024)	/* of an error body, the rest is not read */
+#define LIMIT_CONNECT_MS	10000		/* default of connect_timeout */
+#define LIMIT_FIRST_BYTE_MS	300000		/* default of first_byte_timeout: prompt processing takes minutes */
+#define LIMIT_IDLE_MS		120000		/* default of idle_timeout between bytes */
+#define LIMIT_RETRIES		2		/* default of max_retries, after the first try */
+#define LIMIT_RETRY_AFTER_MS	60000		/* a longer Retry-After ends the turn instead of waiting */
+#define LIMIT_TOOL_CALLS	64		/* tool calls in one step */
+#define LIMIT_BLOCKS		1024		/* content blocks of one Anthropic answer; real ones have dozens */
+#define LIMIT_ERROR_TEXT	2048		/* of each text in a provider's error: shown and stored */
+#define LIMIT_HTTP_ANSWER_HEAD	(64 * 1024)	/* header lines of a provider's answer; beyond it they are ignored */
+#define LIMIT_IDLE_CONNECTIONS	32L		/* kept open to providers for the next request, in one worker */
+#define LIMIT_RETRY_MIN_MS	500		/* first wait before a provider is asked again, doubled ... */
+#define LIMIT_RETRY_MAX_MS	8000		/* ... up to this, as the providers' own libraries do */
 
 /* --- the log --- */
-#define LIMIT_WAL_PAGES	   4000 /* checkpoint when the WAL has grown to this (16 MiB) */
-#define LIMIT_BUSY_MS	   50	/* wait for an operator's lock before trying again later */
-#define LIMIT_LOG_RETRY_MS 200	/* between tries while the log can't be written */
+#define LIMIT_WAL_PAGES		4000		/* checkpoint when the WAL has grown to this (16 MiB) */
+#define LIMIT_BUSY_MS		50		/* wait for an operator's lock before trying again later */
+#define LIMIT_LOG_RETRY_MS	200		/* between tries while the log can't be written */
 
 /* --- supervisor --- */
-#define LIMIT_WORKERS		  64
-#define LIMIT_RESPAWN_MIN_MS	  50
-#define LIMIT_RESPAWN_MAX_MS	  10000
-#define LIMIT_RESPAWN_HEALTHY_MS  10000 /* ready for this long: the back-off starts anew */
-#define LIMIT_WORKER_ABORT_MS	  2000 /* a hung worker has this long to dump core before SIGKILL */
-#define LIMIT_WORKER_STOP_MS	  5000 /* beyond drain_timeout, for a worker to end after SIGTERM */
-#define LIMIT_CONF_LINE		  4096 /* one line of a config file */
-#define LIMIT_HEARTBEAT_WORKER_MS 2000 /* between two heart-beats of a worker */
-#define LIMIT_WORKER_HANG_MS	  20000 /* no heart-beat from a worker: it is killed and replaced */
+#define LIMIT_WORKERS		64
+#define LIMIT_RESPAWN_MIN_MS	50
+#define LIMIT_RESPAWN_MAX_MS	10000
+#define LIMIT_RESPAWN_HEALTHY_MS	10000	/* ready for this long: the back-off starts anew */
+#define LIMIT_WORKER_ABORT_MS	2000		/* a hung worker has this long to dump core before SIGKILL */
+#define LIMIT_WORKER_STOP_MS	5000		/* beyond drain_timeout, for a worker to end after SIGTERM */
+#define LIMIT_CONF_LINE		4096		/* one line of a config file */
+#define LIMIT_HEARTBEAT_WORKER_MS	2000	/* between two heart-beats of a worker */
+#define LIMIT_WORKER_HANG_MS	20000		/* no heart-beat from a worker: it is killed and replaced */

@@ -46,6 +46,7 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...)
 	if (n < 0 || n >= (int)sizeof(line) - 1)
 		return;
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it was started */
 	m = vsnprintf(line + n, sizeof(line) - 1 - (size_t)n, fmt, ap);
 	va_end(ap);
 	if (m < 0)

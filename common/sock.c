@@ -20,11 +20,13 @@
 
 static int unix_addr(const char *path, struct sockaddr_un *sa)
 {
+	size_t n = strlen(path);
+
 	memset(sa, 0, sizeof(*sa));
 	sa->sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof(sa->sun_path))
+	if (n >= sizeof(sa->sun_path))
 		return -ENAMETOOLONG;
-	strcpy(sa->sun_path, path);
+	memcpy(sa->sun_path, path, n + 1);
 	return 0;
 }
 
