@@ -76,7 +76,8 @@ listen=$(address "$streamerd_conf")
 for _ in $(seq 150); do
 	{ alive "$chatd_pid" && alive "$streamerd_pid"; } || break
 	[ -z "$listen" ] && break
-	if answers "$listen"; then
+	# alive: what answers might be somebody else, who was there first
+	if answers "$listen" && alive "$streamerd_pid"; then
 		echo "Open http://$listen/"
 		break
 	fi
