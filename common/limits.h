@@ -98,3 +98,34 @@
 #define LIMIT_CONF_LINE		4096		/* one line of a config file */
 #define LIMIT_HEARTBEAT_WORKER_MS	2000	/* between two heart-beats of a worker */
 #define LIMIT_WORKER_HANG_MS	20000		/* no heart-beat from a worker: it is killed and replaced */
+
+/* --- tools (chatd/tool) --- */
+#define LIMIT_TOOL_SERVERS     16	 /* [tools NAME] sections: each is a process of every worker */
+#define LIMIT_TOOLS	       256	 /* tools offered to a model; more cost it more than they help */
+#define LIMIT_TOOL_PAGES       64	 /* pages of one tools/list */
+#define LIMIT_TOOL_NAME	       128	 /* bytes of a tool's own name */
+#define LIMIT_TOOL_SCHEMA      (64 * 1024) /* of one tool's description and schema, as JSON each */
+#define LIMIT_TOOL_LINE	       (16 * 1024 * 1024) /* one message of a server: an 8 MiB result, escaped */
+#define LIMIT_TOOL_QUEUE       (32 * 1024 * 1024) /* bytes that a server does not read: it is restarted */
+#define LIMIT_TOOL_NONSENSE    1000 /* lines in a row that are no message: the server is restarted */
+#define LIMIT_TOOL_CALLS_OPEN  64   /* calls in flight to one server; more wait in order */
+#define LIMIT_TOOL_RESULT      (64 * 1024) /* text of a result: what a model's context can bear */
+#define LIMIT_TOOL_WHY	       200	   /* bytes of the reason why a server is down; shown to users */
+#define LIMIT_TOOL_PROGRESS    512	   /* bytes of a progress message */
+#define LIMIT_TOOL_PROGRESS_MS 100	   /* between two progress reports of a call that are passed on */
+#define LIMIT_TOOL_ROUNDS      4 /* times that a server may ask for input within one call */
+#define LIMIT_TOOL_START_MS    15000	/* from exec to the list of tools; npx may have to load first */
+#define LIMIT_TOOL_CALL_MS     120000	/* default of [tools] timeout: silence during a call */
+#define LIMIT_TOOL_CALL_MAX_MS 3600000	/* a call, however much progress it reports */
+#define LIMIT_TOOL_PROBE_MS    10000	/* after a call timed out: a sign of life, or a restart */
+#define LIMIT_TOOL_RELIST_MS   250	/* list_changed is acted on at most so often */
+#define LIMIT_TOOL_EOF_MS      800	/* a server has this long to end once its stdin is closed ... */
+#define LIMIT_TOOL_TERM_MS     800	/* ... and this long after SIGTERM, before SIGKILL */
+#define LIMIT_TOOL_RETRY_MIN_MS 250	/* first wait before a server is started again, doubled ... */
+#define LIMIT_TOOL_RETRY_MAX_MS 60000	/* ... up to this */
+#define LIMIT_TOOL_HEALTHY_MS  30000	/* ready for this long: the back-off starts anew */
+#define LIMIT_TOOL_STEPS       1000000	/* comparisons of one check of arguments against a schema */
+#define LIMIT_QUESTIONS	       16	/* questions of one ask_user */
+#define LIMIT_QUESTION_OPTIONS 32	/* options of one question */
+#define LIMIT_QUESTION_TEXT    4000	/* characters of a question, a label, a description */
+#define LIMIT_ANSWER_TEXT      (32 * 1024) /* bytes of a free answer to a question */

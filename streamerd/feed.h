@@ -1,0 +1,90 @@
+/*
+ * feed.h - one session as one owner sees it: its subscription, its tail, its viewers.
+ *
+ * Owned by the hub. Changed by what arrives, settled once a pass: feed_settle() answers the joins
+ * that can be answered and pushes the viewers.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "streamerd/catchup.h"
+#include "streamerd/hub.h"
+#include "streamerd/sse.h"
+#include "streamerd/tail.h"
+
+enum feed_state {
+	FEED_OFF,	  /* not subscribed; viewers may be waiting for the worker to come back */
+	FEED_SUBSCRIBING, /* asked */
+	FEED_LIVE,	  /* every committed event arrives */
+};
+
+/* Does a turn run? As far as the events so far tell. */
+enum feed_activity { FEED_UNKNOWN, FEED_BUSY, FEED_IDLE };
+
+struct feed {
+	struct hub *hub; /* borrowed: the owner */
+	char *key;	 /* owned: owner, newline, session id */
+	size_t key_len;
+	struct str owner, session_id; /* inside key; session_id is NUL-terminated */
+	UT_hash_handle by_key, by_sub;
+	TAILQ_ENTRY(feed) marked, empty, cached;
+	bool is_marked, is_empty;
+	int64_t empty_since, snapshot_at, rest_until; /* monotonic ms */
+
+	enum feed_state state;
+	enum feed_activity activity;
+	unsigned worker;		      /* whom it is, or was last, subscribed at */
+	uint64_t sub;			      /* 0 if not subscribed */
+	uint64_t subscribe_req, snapshot_req; /* open calls, 0 if none */
+	bool is_gone;		/* the worker knows no such session: ends with its last viewer */
+	bool is_cleared;	/* session_cleared was seen: viewers end behind it */
+	bool snapshot_is_fresh; /* arrived in this pass: good for all who wait for it */
+	enum fault join_fault;	/* all who wait now are refused with it */
+
+	struct tail tail;	/* tail.n == 0 until the first subscription */
+	struct block *snapshot; /* owned reference; the last one fetched, or NULL */
+	struct catchup catchup;
+	TAILQ_HEAD(, join) joins;     /* owned */
+	TAILQ_HEAD(, viewer) viewers; /* owned */
+};
+
+void feed_add_key(struct buf *b, struct str owner, struct str session_id);
+struct feed *feed_new(struct hub *h, struct str owner, struct str session_id);
+void feed_free(struct feed *f); /* must have neither joins nor viewers */
+
+void feed_settle(struct feed *f);
+void feed_on_event(struct feed *f, const struct msg_event *e);
+void feed_drop_snapshot(struct feed *f); /* the cached one, if any */
+/* The worker failed us: nothing is asked of it before the next tick. */
+void feed_rest(struct feed *f);
+bool feed_is_resting(struct feed *f); /* 1: it will be settled again when it no longer is */
+void feed_lost(struct feed *f);	      /* the link to its worker is down */
+void feed_end_all(struct feed *f, enum fault joins, enum viewer_end viewers);
+
+/* --- for viewers --- */
+enum feed_found {
+	FEED_FOUND,   /* go on in place.block at place.off */
+	FEED_AT_END,  /* there is nothing more yet; place is the end of the tail */
+	FEED_WAIT,    /* has been asked for */
+	FEED_REFUSED, /* there is no way on from this cursor: place.reason */
+};
+
+struct feed_place {
+	struct block *block; /* borrowed */
+	size_t off;
+	enum sse_reason reason;
+};
+
+/* Where the event after (generation, seq) is. */
+enum feed_found feed_locate(struct feed *f, uint64_t generation, uint64_t seq,
+			    struct feed_place *ret);
+/*
+ * A reference to a snapshot frame from which the tail goes on, with the reason in it if there is
+ * one; or NULL: it has been asked for.
+ */
+struct block *feed_snapshot(struct feed *f, enum sse_reason reason);
+/* Does the stream of a viewer that has everything end now? */
+bool feed_ends_here(struct feed *f, bool until_idle);

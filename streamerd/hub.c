@@ -1,0 +1,339 @@
+/*
+ * hub.c - all feeds and viewers of this process. See hub.h.
+ *
+ * One timer for everything that takes time: it ticks once a second and each tick serves one of
+ * LIMIT_HEARTBEAT_MS / 1000 slots of viewers with a heartbeat, takes away the feeds that nobody
+ * came back to, and settles all feeds once more if one of them asked for it. No viewer has a timer
+ * of its own: a viewer that has nothing to read costs its struct, its socket and 1/15 of a write a
+ * second.
+ *
+ * Memory: viewers and joins of an owner are counted against max_viewers_per_owner; tails are
+ * bounded for each feed, replay pages for the process (catchup.c).
+ */
+#include "streamerd/hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/require.h"
+#include "streamerd/backend.h"
+#include "streamerd/feed.h"
+#include "streamerd/join.h"
+#include "streamerd/stats.h"
+#include "streamerd/viewer.h"
+
+#define TICK_MS 1000
+#define SLOTS	(LIMIT_HEARTBEAT_MS / TICK_MS)
+
+struct owner {
+	char *name;
+	int viewers; /* joins included */
+	UT_hash_handle hh;
+};
+
+struct hub {
+	struct event_base *base; /* borrowed */
+	struct backend *backend; /* borrowed */
+	void (*ended)(void *arg);
+	void *arg;
+	int max_viewers;
+	bool draining;
+	bool retry;
+	struct feed *by_key; /* owned */
+	struct feed *by_sub;
+	uint64_t last_sub;
+	struct owner *owners;		 /* owned; those with viewers */
+	TAILQ_HEAD(, feed) marked;	 /* to be settled */
+	TAILQ_HEAD(, feed) empty;	 /* without viewers, oldest first */
+	TAILQ_HEAD(, feed) cached;	 /* that keep a snapshot, oldest first */
+	struct event *pass_ev, *tick_ev; /* owned */
+	struct viewer_list slots[SLOTS]; /* the wheel */
+	unsigned slot;			 /* served last */
+};
+
+static void end_all(struct hub *h)
+{
+	struct feed *f, *next;
+
+	HASH_ITER (by_key, h->by_key, f, next) {
+		feed_end_all(f, FAULT_WORKER_UNAVAILABLE, VIEWER_SHUTDOWN);
+		hub_mark(h, f);
+	}
+}
+
+static void remove_feed(struct hub *h, struct feed *f)
+{
+	if (f->is_marked)
+		TAILQ_REMOVE(&h->marked, f, marked);
+	if (f->is_empty)
+		TAILQ_REMOVE(&h->empty, f, empty);
+	HASH_DELETE(by_key, h->by_key, f);
+	feed_free(f);
+	stats.feeds--;
+}
+
+static void settle(struct hub *h, struct feed *f)
+{
+	bool empty;
+
+	feed_settle(f);
+	empty = TAILQ_EMPTY(&f->viewers) && TAILQ_EMPTY(&f->joins);
+	if (empty && f->is_gone) {
+		remove_feed(h, f);
+		return;
+	}
+	if (empty && !f->is_empty) {
+		f->empty_since = clock_mono_ms();
+		TAILQ_INSERT_TAIL(&h->empty, f, empty);
+		f->is_empty = true;
+	}
+}
+
+static void on_pass(evutil_socket_t fd, short what, void *arg)
+{
+	struct hub *h = arg;
+	struct feed *f;
+
+	while ((f = TAILQ_FIRST(&h->marked))) {
+		TAILQ_REMOVE(&h->marked, f, marked);
+		f->is_marked = false;
+		settle(h, f);
+	}
+}
+
+void hub_mark(struct hub *h, struct feed *f)
+{
+	if (f->is_marked)
+		return;
+	if (TAILQ_EMPTY(&h->marked))
+		event_active(h->pass_ev, EV_TIMEOUT, 0);
+	TAILQ_INSERT_TAIL(&h->marked, f, marked);
+	f->is_marked = true;
+}
+
+void hub_retry(struct hub *h)
+{
+	h->retry = true;
+}
+
+void hub_keeps_snapshot(struct hub *h, struct feed *f, bool keeps)
+{
+	if (keeps)
+		TAILQ_INSERT_TAIL(&h->cached, f, cached);
+	else
+		TAILQ_REMOVE(&h->cached, f, cached);
+}
+
+static void mark_all(struct hub *h)
+{
+	struct feed *f, *next;
+
+	HASH_ITER (by_key, h->by_key, f, next) {
+		hub_mark(h, f);
+	}
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct hub *h = arg;
+	int64_t now = clock_mono_ms();
+	struct viewer *v, *next_v;
+	struct feed *f;
+
+	h->slot = (h->slot + 1) % SLOTS;
+	for (v = TAILQ_FIRST(&h->slots[h->slot]); v; v = next_v) {
+		next_v = TAILQ_NEXT(v, slot_link);
+		viewer_heartbeat(v, now);
+	}
+	while ((f = TAILQ_FIRST(&h->empty)) && now - f->empty_since >= LIMIT_FEED_LINGER_MS)
+		remove_feed(h, f);
+	while ((f = TAILQ_FIRST(&h->cached)) && now - f->snapshot_at >= LIMIT_FEED_LINGER_MS)
+		feed_drop_snapshot(f);
+	if (h->retry) {
+		h->retry = false;
+		mark_all(h);
+	}
+}
+
+struct hub *hub_new(struct event_base *base, void (*ended)(void *arg), void *arg)
+{
+	struct hub *h = calloc(1, sizeof(*h));
+	struct timeval tick = {TICK_MS / 1000, TICK_MS % 1000 * 1000};
+
+	REQUIRE(h);
+	h->base = base;
+	h->ended = ended;
+	h->arg = arg;
+	h->max_viewers = LIMIT_VIEWERS_OWNER;
+	TAILQ_INIT(&h->marked);
+	TAILQ_INIT(&h->empty);
+	TAILQ_INIT(&h->cached);
+	for (int i = 0; i < SLOTS; i++)
+		TAILQ_INIT(&h->slots[i]);
+	h->pass_ev = event_new(base, -1, 0, on_pass, h);
+	h->tick_ev = event_new(base, -1, EV_PERSIST, on_tick, h);
+	REQUIRE(h->pass_ev && h->tick_ev);
+	(void)event_add(h->tick_ev, &tick);
+	return h;
+}
+
+void hub_set_backend(struct hub *h, struct backend *b)
+{
+	h->backend = b;
+}
+
+void hub_set_max_viewers(struct hub *h, int per_owner)
+{
+	h->max_viewers = per_owner;
+}
+
+void hub_drain(struct hub *h)
+{
+	h->draining = true;
+	end_all(h);
+}
+
+void hub_free(struct hub *h)
+{
+	struct feed *f, *next;
+
+	if (!h)
+		return;
+	end_all(h);
+	HASH_ITER (by_key, h->by_key, f, next) {
+		remove_feed(h, f);
+	}
+	REQUIRE(!h->owners);
+	event_free(h->pass_ev);
+	event_free(h->tick_ev);
+	free(h);
+}
+
+static struct owner *take_owner(struct hub *h, struct str name)
+{
+	struct owner *o;
+
+	HASH_FIND(hh, h->owners, name.p, name.n, o);
+	if (o && o->viewers >= h->max_viewers)
+		return NULL;
+	if (!o) {
+		o = calloc(1, sizeof(*o));
+		REQUIRE(o);
+		o->name = str_dup(name);
+		HASH_ADD_KEYPTR(hh, h->owners, o->name, name.n, o);
+	}
+	o->viewers++;
+	return o;
+}
+
+void hub_owner_release(struct hub *h, struct owner *o)
+{
+	REQUIRE(o->viewers > 0);
+	if (--o->viewers > 0)
+		return;
+	HASH_DEL(h->owners, o);
+	free(o->name);
+	free(o);
+}
+
+static struct feed *find_feed(struct hub *h, struct str owner, struct str session_id)
+{
+	auto_buf struct buf key = BUF_INIT;
+	struct feed *f;
+
+	feed_add_key(&key, owner, session_id);
+	HASH_FIND(by_key, h->by_key, key.data, key.len, f);
+	if (!f) {
+		f = feed_new(h, owner, session_id);
+		HASH_ADD_KEYPTR(by_key, h->by_key, f->key, f->key_len, f);
+		stats.feeds++;
+	}
+	return f;
+}
+
+enum fault hub_join(struct hub *h, const struct join_request *r, struct join **ret_join)
+{
+	struct owner *o;
+	struct feed *f;
+
+	if (h->draining)
+		return FAULT_WORKER_UNAVAILABLE;
+	o = take_owner(h, r->owner);
+	if (!o)
+		return FAULT_TOO_MANY;
+	f = find_feed(h, r->owner, r->session_id);
+	if (f->is_empty) {
+		TAILQ_REMOVE(&h->empty, f, empty);
+		f->is_empty = false;
+	}
+	*ret_join = join_new(f, o, r);
+	hub_mark(h, f);
+	return FAULT_NONE;
+}
+
+void hub_on_up(struct hub *h, unsigned worker)
+{
+	/* how many workers there are may have changed, and with it who owns what: look at all */
+	mark_all(h);
+}
+
+void hub_on_down(struct hub *h, unsigned worker)
+{
+	struct feed *f, *next;
+
+	HASH_ITER (by_key, h->by_key, f, next) {
+		if (f->state != FEED_OFF && f->worker == worker)
+			feed_lost(f);
+	}
+}
+
+void hub_on_event(struct hub *h, const struct msg_event *e)
+{
+	struct feed *f;
+
+	HASH_FIND(by_sub, h->by_sub, &e->sub, sizeof(e->sub), f);
+	if (f)
+		feed_on_event(f, e);
+}
+
+struct event_base *hub_base(const struct hub *h)
+{
+	return h->base;
+}
+
+struct backend *hub_backend(const struct hub *h)
+{
+	return h->backend;
+}
+
+uint64_t hub_new_sub(struct hub *h, struct feed *f)
+{
+	f->sub = ++h->last_sub;
+	HASH_ADD(by_sub, h->by_sub, sub, sizeof(f->sub), f);
+	return f->sub;
+}
+
+void hub_drop_sub(struct hub *h, struct feed *f)
+{
+	if (f->sub)
+		HASH_DELETE(by_sub, h->by_sub, f);
+	f->sub = 0;
+}
+
+void hub_viewer_began(struct hub *h, struct viewer *v)
+{
+	/* the slot that was served last comes round in LIMIT_HEARTBEAT_MS */
+	v->slot = (uint8_t)h->slot;
+	TAILQ_INSERT_TAIL(&h->slots[h->slot], v, slot_link);
+	stats.viewers++;
+}
+
+void hub_viewer_ended(struct hub *h, struct viewer *v)
+{
+	TAILQ_REMOVE(&h->slots[v->slot], v, slot_link);
+	hub_owner_release(h, v->owner);
+	stats.viewers--;
+	h->ended(h->arg);
+}

@@ -1,0 +1,37 @@
+/*
+ * route.h - which handler a method and a path lead to. Pure.
+ *
+ *	{HTTP_GET, "/v1/sessions/:/events", api_events},
+ *
+ * A ":" segment matches any one segment, handed over as a parameter. HEAD finds the row of GET.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "streamerd/http/http.h"
+
+#define ROUTE_PARAMS 2
+
+struct app;
+struct call_info;
+typedef void (*route_fn)(struct app *app, struct http_request *req, const struct call_info *info);
+
+struct route {
+	enum http_method method;
+	const char *pattern;
+	route_fn fn;
+	bool open; /* answered without a token too */
+};
+
+struct route_match {
+	const struct route *route;	 /* NULL if the path or the method is not known */
+	struct str params[ROUTE_PARAMS]; /* borrowed from path */
+	char allow[64];			 /* methods that the path takes: "GET, HEAD"; "" if none */
+};
+
+/* Fills in *ret. route == NULL: 404 if allow is empty, else 405. */
+void route_find(const struct route *routes, size_t n, enum http_method method, struct str path,
+		struct route_match *ret);

@@ -1,0 +1,54 @@
+/*
+ * viewer.h - one SSE connection: a socket and a cursor into a feed.
+ *
+ * What a viewer has been sent is said by its cursor alone: (generation, seq) of the last event sent
+ * whole, and how many bytes of the next. While it is sending, the cursor is a reference to a block
+ * and an offset in it. No bytes are queued for a viewer: what its socket does not take stays in
+ * the block, or in the log.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "streamerd/feed.h"
+#include "streamerd/hub.h"
+
+struct viewer {
+	struct event ev;	       /* owned: the socket, read and, while it is full, write */
+	TAILQ_ENTRY(viewer) link;      /* in feed->viewers */
+	TAILQ_ENTRY(viewer) slot_link; /* in the hub's wheel */
+	struct feed *feed;	       /* borrowed: the owner */
+	struct owner *owner;	       /* a count taken */
+	struct block *block;	       /* owned reference: what is being sent; may be NULL */
+	uint64_t generation, seq;      /* without a block: the last event sent whole */
+	int64_t progress;	       /* when its socket last took something, monotonic ms */
+	uint32_t off;		       /* in block */
+	uint32_t part;		       /* without a block: bytes sent of the event after seq */
+	int fd;			       /* owned */
+	uint8_t slot;
+	uint8_t reason;	      /* enum sse_reason: it needs a snapshot because of it */
+	uint8_t comment_left; /* bytes of a heartbeat still to send */
+	bool blocked : 1;     /* the socket is full: waits for EV_WRITE */
+	bool until_idle : 1;
+};
+TAILQ_HEAD(viewer_list, viewer);
+
+struct viewer_start {
+	struct owner *owner; /* the count goes over */
+	bool until_idle;
+	struct block *block; /* a reference that goes over, or NULL ... */
+	size_t off;
+	uint64_t generation, seq; /* ... then this is the cursor */
+};
+
+/* Takes fd, sends head and what is there. May end the viewer at once. */
+void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_start *start);
+/* Sends what is there for it, as much as its socket takes. May end it. */
+void viewer_push(struct viewer *v);
+void viewer_heartbeat(struct viewer *v, int64_t now); /* may end it */
+/* Gives its block back and remembers the place as a cursor. The block must hold events. */
+void viewer_detach(struct viewer *v);
+void viewer_end(struct viewer *v, enum viewer_end why); /* closes and frees */
