@@ -1,0 +1,287 @@
+/*
+ * test_http_server.c - listeners: room for connections, want of descriptors, draining.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "tests/unit/http/rig.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static struct rig rig;
+
+static void start(int max_connections)
+{
+	struct http_conf conf = rig_conf();
+
+	conf.max_connections = max_connections;
+	rig_start(&rig, conf);
+	rig_listen_tcp(&rig);
+}
+
+static void turn(int ms)
+{
+	int64_t until = clock_mono_ms() + ms;
+
+	while (clock_mono_ms() < until)
+		rig_pass(&rig);
+}
+
+/* SEC-4 */
+START_TEST(beyond_max_connections_a_client_waits_until_one_ends)
+{
+	auto_buf struct buf in = BUF_INIT;
+	int fd[3];
+
+	start(2);
+	for (int i = 0; i < 3; i++) {
+		fd[i] = rig_connect(&rig);
+		rig_sends(&rig, fd[i], GET("/hold"));
+	}
+	RIG_WAIT(&rig, rig.n_held == 2);
+	turn(30);
+	ck_assert_int_eq(rig.requests, 2);
+	ck_assert_uint_eq(http_server_connections(rig.server), 2);
+	http_drop(rig.held[0]);
+	RIG_WAIT(&rig, rig.requests == 3);
+	http_drop(rig.held[1]);
+	http_drop(rig.held[2]);
+	rig_expect_eof(&rig, fd[2], &in);
+	for (int i = 0; i < 3; i++)
+		(void)close(fd[i]);
+	rig_stop(&rig);
+}
+END_TEST
+
+/* SEC-4 */
+START_TEST(at_max_connections_the_longest_idle_one_makes_room)
+{
+	struct buf in[3] = {BUF_INIT, BUF_INIT, BUF_INIT};
+	int fd[3];
+
+	start(2);
+	for (int i = 0; i < 3; i++) {
+		fd[i] = rig_connect(&rig);
+		rig_sends(&rig, fd[i], GET("/"));
+		rig_expect(&rig, fd[i], &in[i], "GET / ");
+	}
+	ck_assert_uint_eq(http_server_connections(rig.server), 2);
+	rig_expect_eof(&rig, fd[0], &in[0]);
+	ck_assert_int_eq(rig_read(fd[1], &in[1]), 0);
+	for (int i = 0; i < 3; i++) {
+		(void)close(fd[i]);
+		buf_fini(&in[i]);
+	}
+	rig_stop(&rig);
+}
+END_TEST
+
+/* SEC-4 */
+START_TEST(sockets_handed_over_count_against_max_connections)
+{
+	int fd;
+
+	start(2);
+	http_server_count_taken(rig.server, 1);
+	http_server_count_taken(rig.server, 1);
+	fd = rig_connect(&rig);
+	rig_sends(&rig, fd, GET("/"));
+	turn(30);
+	ck_assert_int_eq(rig.requests, 0);
+	http_server_count_taken(rig.server, -1);
+	RIG_WAIT(&rig, rig.requests == 1);
+	(void)close(fd);
+	rig_stop(&rig);
+}
+END_TEST
+
+/* SEC-4, PRC-2: a listener that stays readable must neither spin nor flood the log. */
+START_TEST(without_descriptors_the_listener_rests_and_comes_back)
+{
+	struct rlimit limit;
+	struct rlimit none;
+	int passes = 0;
+	int64_t until;
+	int fd;
+
+	log_max = LOG_LEVEL_ERR;
+	start(100);
+	fd = rig_connect(&rig);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = (rlim_t)fd + 1;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	until = clock_mono_ms() + 350;
+	while (clock_mono_ms() < until) {
+		struct timeval tv = {0, 50000};
+
+		(void)event_base_loopexit(rig.base, &tv);
+		ck_assert_int_ge(event_base_loop(rig.base, EVLOOP_ONCE), 0);
+		passes++;
+	}
+	ck_assert_int_lt(passes, 30);
+	ck_assert_uint_eq(http_server_connections(rig.server), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	RIG_WAIT(&rig, http_server_connections(rig.server) == 1);
+	rig_sends(&rig, fd, GET("/"));
+	RIG_WAIT(&rig, rig.requests == 1);
+	(void)close(fd);
+	rig_stop(&rig);
+}
+END_TEST
+
+START_TEST(one_server_listens_at_several_places)
+{
+	auto_buf struct buf in = BUF_INIT;
+	int tcp;
+	int local;
+
+	start(100);
+	tcp = rig_connect(&rig);
+	rig_listen_unix(&rig);
+	local = rig_connect(&rig);
+	rig_sends(&rig, tcp, GET("/tcp"));
+	rig_sends(&rig, local, GET("/hold"));
+	rig_expect(&rig, tcp, &in, "GET /tcp ");
+	RIG_WAIT(&rig, rig.n_held == 1);
+	ck_assert_str_eq(http_peer(rig.held[0]), "unix");
+	rig_answer_held(&rig);
+	rig_expect(&rig, local, &in, "late");
+	(void)close(tcp);
+	(void)close(local);
+	rig_stop(&rig);
+}
+END_TEST
+
+START_TEST(draining_ends_idle_connections_and_answers_the_others)
+{
+	auto_buf struct buf idle_in = BUF_INIT;
+	auto_buf struct buf held_in = BUF_INIT;
+	auto_buf struct buf sent_in = BUF_INIT;
+	int idle;
+	int held;
+	int sent;
+
+	start(100);
+	idle = rig_connect(&rig);
+	held = rig_connect(&rig);
+	sent = rig_connect(&rig);
+	rig_sends(&rig, idle, GET("/"));
+	rig_expect(&rig, idle, &idle_in, "GET / ");
+	rig_sends(&rig, held, GET("/hold"));
+	RIG_WAIT(&rig, rig.n_held == 1 && http_server_connections(rig.server) == 3);
+	/* has reached the socket, not yet the server */
+	ck_assert_int_gt(send(sent, GET("/sent"), strlen(GET("/sent")), MSG_NOSIGNAL), 0);
+	http_server_drain(rig.server);
+	http_server_drain(rig.server); /* twice is fine */
+	rig_expect_eof(&rig, idle, &idle_in);
+	rig_expect_eof(&rig, sent, &sent_in);
+	ck_assert_int_eq(rig_count(&sent_in, "Connection: close\r\n"), 1);
+	ck_assert_int_eq(rig_count(&sent_in, "GET /sent "), 1);
+	rig_answer_held(&rig);
+	rig_expect_eof(&rig, held, &held_in);
+	ck_assert_int_eq(rig_count(&held_in, "Connection: close\r\n"), 1);
+	(void)close(idle);
+	(void)close(held);
+	(void)close(sent);
+	RIG_WAIT(&rig, http_server_connections(rig.server) == 0);
+	rig_stop(&rig);
+}
+END_TEST
+
+START_TEST(draining_ends_for_clients_that_never_finish)
+{
+	auto_buf struct buf in = BUF_INIT;
+	struct http_conf conf = rig_conf();
+	int fd;
+
+	conf.write_ms = 50;
+	rig_start(&rig, conf);
+	rig_listen_tcp(&rig);
+	fd = rig_connect(&rig);
+	rig_sends(&rig, fd, "GET / HTTP");
+	RIG_WAIT(&rig, http_server_connections(rig.server) == 1);
+	turn(10); /* the bytes have been read */
+	http_server_drain(rig.server);
+	ck_assert_uint_eq(http_server_connections(rig.server), 1);
+	RIG_WAIT(&rig, http_server_connections(rig.server) == 0);
+	rig_expect_eof(&rig, fd, &in);
+	(void)close(fd);
+	rig_stop(&rig);
+}
+END_TEST
+
+START_TEST(freeing_the_server_ends_connections_in_every_state)
+{
+	static const char *const texts[] = {
+		"",	     GET("/"),
+		"GET / HT",  "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx",
+		GET("/big"), "BAD\r\n"};
+	int fd[sizeof(texts) / sizeof(texts[0])];
+	size_t n = sizeof(texts) / sizeof(texts[0]);
+
+	start(100);
+	for (size_t i = 0; i < n; i++) {
+		fd[i] = rig_connect(&rig);
+		rig_sends(&rig, fd[i], texts[i]);
+	}
+	RIG_WAIT(&rig, rig.answered == 3);
+	ck_assert_uint_eq(http_server_connections(rig.server), n);
+	rig_stop(&rig);
+	for (size_t i = 0; i < n; i++)
+		(void)close(fd[i]);
+}
+END_TEST
+
+/* SEC-4: a burst of clients, all served, in one loop. */
+START_TEST(many_clients_at_once_are_all_served)
+{
+	static int fd[300];
+	auto_buf struct buf in = BUF_INIT;
+
+	start(1000);
+	for (int i = 0; i < 300; i++) {
+		fd[i] = rig_connect(&rig);
+		rig_sends(&rig, fd[i], GET("/"));
+	}
+	for (int i = 0; i < 300; i++) {
+		buf_clear(&in);
+		rig_expect(&rig, fd[i], &in, "GET / ");
+	}
+	ck_assert_uint_eq(http_server_connections(rig.server), 300);
+	for (int i = 0; i < 300; i++)
+		(void)close(fd[i]);
+	RIG_WAIT(&rig, http_server_connections(rig.server) == 0);
+	rig_stop(&rig);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("http_server");
+	TCase *tc = tcase_create("http_server");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, beyond_max_connections_a_client_waits_until_one_ends);
+	tcase_add_test(tc, at_max_connections_the_longest_idle_one_makes_room);
+	tcase_add_test(tc, sockets_handed_over_count_against_max_connections);
+	tcase_add_test(tc, without_descriptors_the_listener_rests_and_comes_back);
+	tcase_add_test(tc, one_server_listens_at_several_places);
+	tcase_add_test(tc, draining_ends_idle_connections_and_answers_the_others);
+	tcase_add_test(tc, draining_ends_for_clients_that_never_finish);
+	tcase_add_test(tc, freeing_the_server_ends_connections_in_every_state);
+	tcase_add_test(tc, many_clients_at_once_are_all_served);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
