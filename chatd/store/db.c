@@ -57,20 +57,24 @@ static int sync_folder_of(const char *path)
 	return 0;
 }
 
+/* What concerns the connection alone. */
+static void set_up_handle(struct db *db)
+{
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	(void)sqlite3_extended_result_codes(db->handle, 1);
+	(void)sqlite3_busy_timeout(db->handle, LIMIT_BUSY_MS);
+}
+
 static int configure(struct db *db, bool durability_full)
 {
 	char *message = NULL;
 	int rc;
 
-	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	(void)sqlite3_extended_result_codes(db->handle, 1);
-	rc = sqlite3_busy_timeout(db->handle, LIMIT_BUSY_MS);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db->handle,
-				  durability_full ? "PRAGMA synchronous = FULL"
-						  : "PRAGMA synchronous = NORMAL",
-				  NULL, NULL, &message);
+	rc = sqlite3_exec(db->handle,
+			  durability_full ? "PRAGMA synchronous = FULL"
+					  : "PRAGMA synchronous = NORMAL",
+			  NULL, NULL, &message);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db->handle,
 				  "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;"
@@ -114,13 +118,16 @@ int db_open(const char *path, bool durability_full, struct db **ret_db, const ch
 			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	(void)snprintf(error_text, sizeof(error_text), "%s: %s", path,
 		       db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
-	if (r == SQLITE_OK)
-		r = configure(db, durability_full);
-	if (r == SQLITE_OK) {
-		r = migrate(db->handle, error_text, sizeof(error_text));
-	} else {
-		r = -1;
+	r = r == SQLITE_OK ? 0 : -1;
+	if (r == 0) {
+		set_up_handle(db);
+		/* before journal_mode, which would change a stranger's file */
+		r = migrate_check(db->handle, error_text, sizeof(error_text));
 	}
+	if (r == 0 && configure(db, durability_full) != SQLITE_OK)
+		r = -1;
+	if (r == 0)
+		r = migrate(db->handle, error_text, sizeof(error_text));
 	if (r == 0 && sync_folder_of(path) < 0) {
 		(void)snprintf(error_text, sizeof(error_text), "%s: folder can't be synced", path);
 		r = -1;
@@ -190,7 +197,13 @@ int db_wal_pages(const struct db *db)
 	return db->wal_pages;
 }
 
-int db_checkpoint(struct db *db)
+int db_checkpoint(struct db *db, bool *ret_all)
 {
-	return sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	int frames = -1, copied = -1;
+	int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames,
+					   &copied);
+
+	if (ret_all)
+		*ret_all = rc == SQLITE_OK && frames == copied;
+	return rc;
 }

@@ -34,5 +34,8 @@ void db_gate_leave(struct db *db);
 
 /* Pages in the WAL after our last commit. */
 int db_wal_pages(const struct db *db);
-/* Call inside the gate. Copies what it can of the WAL into the database. Returns an SQLite code. */
-int db_checkpoint(struct db *db);
+/*
+ * Call inside the gate. Copies what it can of the WAL into the database. Returns an SQLite code.
+ * *ret_all (may be NULL): nothing is left, and what was copied is synced.
+ */
+int db_checkpoint(struct db *db, bool *ret_all);

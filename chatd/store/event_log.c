@@ -290,43 +290,79 @@ static int64_t lookup_row(struct event_log *l, enum sql which, const char *id)
 	return row;
 }
 
+/* Whether the event of w is stored: 1, 0, or -1 if that can't be read now. */
+static int is_stored(struct event_log *l, const struct write *w, int64_t session)
+{
+	sqlite3_stmt *st = db_stmt(l->db, SQL_EVENT_AT);
+	int r;
+
+	if (!st)
+		return -1;
+	(void)sqlite3_bind_int64(st, 1, session);
+	(void)sqlite3_bind_int64(st, 2, (int64_t)w->seq);
+	r = sqlite3_step(st);
+	if (r == SQLITE_ROW)
+		r = (uint64_t)sqlite3_column_int64(st, 0) == w->generation;
+	else
+		r = r == SQLITE_DONE ? 0 : -1;
+	(void)sqlite3_reset(st); /* its error is in r */
+	return r;
+}
+
+enum evidence { EVIDENCE_HAPPENED, EVIDENCE_NOT, EVIDENCE_NONE, EVIDENCE_UNREADABLE };
+
+/* What the database says of one write. Ids are never used again, so each is conclusive. */
+static enum evidence evidence_of(struct event_log *l, const struct write *w)
+{
+	bool event = w->kind == WRITE_EVENT;
+	int64_t session, r;
+
+	if (w->dropped || w->kind == WRITE_AFTER ||
+	    (!event && w->sql != SQL_SESSION_INSERT && w->sql != SQL_TURN_INSERT &&
+	     w->sql != SQL_SESSION_DELETE))
+		return EVIDENCE_NONE;
+	session = lookup_row(l, SQL_SESSION_BY_ID, w->session->id);
+	if (session < 0)
+		return EVIDENCE_UNREADABLE;
+	if (!event && w->sql == SQL_SESSION_DELETE)
+		return session == 0 ? EVIDENCE_HAPPENED : EVIDENCE_NOT;
+	if (!event && w->sql == SQL_SESSION_INSERT)
+		return session != 0 ? EVIDENCE_HAPPENED : EVIDENCE_NOT;
+	if (session == 0)
+		return EVIDENCE_NONE; /* its deletion, further on, tells */
+	r = event ? is_stored(l, w, session) : lookup_row(l, SQL_TURN_ROW, w->turn->id);
+	if (r < 0)
+		return EVIDENCE_UNREADABLE;
+	return r > 0 ? EVIDENCE_HAPPENED : EVIDENCE_NOT;
+}
+
 /*
  * After a COMMIT whose outcome is unknown: 1 if it did happen, 0 if not, -1 if that can't be read
- * now. A transaction is all or nothing, so its first event tells. One without events is harmless
- * to run again.
+ * now. A transaction is all or nothing, so the first write that leaves a trace tells. One without
+ * any only sets what it sets, and is harmless to run again.
  */
 static int did_happen(struct event_log *l)
 {
 	struct write *w;
 
 	TAILQ_FOREACH (w, &l->pending, link) {
-		sqlite3_stmt *st;
-		int64_t row;
-		int r;
-
-		if (w->kind != WRITE_EVENT || w->dropped)
-			continue;
-		row = lookup_row(l, SQL_SESSION_BY_ID, w->session->id);
-		if (row <= 0)
-			return (int)row;
-		st = db_stmt(l->db, SQL_EVENT_AT);
-		if (!st)
+		switch (evidence_of(l, w)) {
+		case EVIDENCE_HAPPENED:
+			return 1;
+		case EVIDENCE_NOT:
+			return 0;
+		case EVIDENCE_UNREADABLE:
 			return -1;
-		(void)sqlite3_bind_int64(st, 1, row);
-		(void)sqlite3_bind_int64(st, 2, (int64_t)w->seq);
-		r = sqlite3_step(st);
-		if (r == SQLITE_ROW)
-			r = (uint64_t)sqlite3_column_int64(st, 0) == w->generation;
-		else
-			r = r == SQLITE_DONE ? 0 : -1;
-		(void)sqlite3_reset(st); /* its error is in r */
-		return r;
+		case EVIDENCE_NONE:
+			break;
+		}
 	}
 	return 0;
 }
 
-/* The rows that the INSERTs of a transaction that did happen were given. */
-static int reload_rows(struct event_log *l)
+/* What was learned in a transaction that did happen: rows of its INSERTs, and which runs are stale.
+ */
+static int relearn(struct event_log *l)
 {
 	struct write *w;
 
@@ -334,8 +370,10 @@ static int reload_rows(struct event_log *l)
 		unsigned flags = w->kind == WRITE_STATEMENT ? db_flags(w->sql) : 0;
 		int64_t row = 1;
 
-		if (w->dropped)
+		if (w->dropped) {
+			w->session->stale = w->generation;
 			continue;
+		}
 		if (flags & NEW_SESSION)
 			row = w->session->row = lookup_row(l, SQL_SESSION_BY_ID, w->session->id);
 		if (flags & NEW_TURN)
@@ -368,7 +406,7 @@ static void maybe_checkpoint(struct event_log *l)
 		l->checkpoint_at = l->checkpoint_pages;
 	if (pages < l->checkpoint_at)
 		return;
-	(void)db_checkpoint(l->db); /* what it could not copy, the next one will */
+	(void)db_checkpoint(l->db, NULL); /* what it could not copy, the next one will */
 	l->stats.checkpoints++;
 	/* a reader may hold the WAL's end: then it goes on growing, and so does the distance */
 	l->checkpoint_at = pages + l->checkpoint_pages;
@@ -468,6 +506,21 @@ static void recovered(struct event_log *l)
 	l->ops->stalled(l->ops_arg, NULL);
 }
 
+/*
+ * What a failed sync left in the WAL is readable but maybe only in memory, and syncing it again
+ * proves nothing. Copying it into the database, which is then synced, does.
+ */
+static bool make_durable(struct event_log *l)
+{
+	bool all;
+
+	db_gate_enter(l->db);
+	(void)db_checkpoint(l->db, &all);
+	db_gate_leave(l->db);
+	l->stats.checkpoints++;
+	return all;
+}
+
 /* Opens anew if need be and finds out what an unknown COMMIT did. 1: it happened, 0: go on, -1:
  * later. */
 static int reopen(struct event_log *l)
@@ -483,10 +536,14 @@ static int reopen(struct event_log *l)
 	if (!l->commit_unknown)
 		return 0;
 	happened = did_happen(l);
-	if (happened == 1 && reload_rows(l) < 0)
+	if (happened == 1 && relearn(l) < 0)
 		happened = -1;
 	if (happened < 0) {
 		stall(l, sqlite3_errmsg(db_handle(l->db)));
+		return -1;
+	}
+	if (happened == 1 && !make_durable(l)) {
+		stall(l, "a commit that failed can't be made durable");
 		return -1;
 	}
 	l->commit_unknown = false;
@@ -570,7 +627,8 @@ void event_log_free(struct event_log *l)
 	event_log_commit(l);
 	if (l->db) {
 		db_gate_enter(l->db);
-		(void)db_checkpoint(l->db); /* an offer to the next one who opens it, no duty */
+		(void)db_checkpoint(l->db,
+				    NULL); /* an offer to the next one who opens it, no duty */
 		db_gate_leave(l->db);
 	}
 	while ((w = TAILQ_FIRST(&l->pending))) {

@@ -6,6 +6,7 @@
  */
 #include "chatd/store/migrate.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,29 +71,48 @@ static int create(sqlite3 *db, char *error, size_t error_size)
 	return 0;
 }
 
-int migrate(sqlite3 *db, char *error, size_t error_size)
+/* Reads what identifies a database. Returns as migrate_check(). */
+static int identify(sqlite3 *db, int *ret_version, bool *ret_empty, char *error, size_t error_size)
 {
-	int version, app_id, tables;
+	int app_id, tables;
 
-	if (pragma_int(db, "PRAGMA user_version", &version) < 0 ||
+	if (pragma_int(db, "PRAGMA user_version", ret_version) < 0 ||
 	    pragma_int(db, "PRAGMA application_id", &app_id) < 0 ||
 	    pragma_int(db, "SELECT count(*) FROM sqlite_schema", &tables) < 0) {
 		(void)snprintf(error, error_size, "reading the schema version: %s",
 			       sqlite3_errmsg(db));
-		return -1;
+		return (sqlite3_errcode(db) & 0xff) == SQLITE_NOTADB ? DB_FOREIGN : -1;
 	}
-	if (version == 0 && tables == 0)
-		return create(db, error, error_size);
+	*ret_empty = *ret_version == 0 && tables == 0;
+	if (*ret_empty)
+		return 0;
 	if (app_id != SCHEMA_APP_ID) {
 		(void)snprintf(error, error_size, "this is not an event log of chatd");
 		return DB_FOREIGN;
 	}
-	if (version > SCHEMA_VERSION) {
+	if (*ret_version > SCHEMA_VERSION) {
 		(void)snprintf(error, error_size,
 			       "the event log has schema version %d, this chatd knows up to %d: "
 			       "use the newer chatd that wrote it",
-			       version, SCHEMA_VERSION);
+			       *ret_version, SCHEMA_VERSION);
 		return DB_NEWER;
 	}
 	return 0;
+}
+
+int migrate_check(sqlite3 *db, char *error, size_t error_size)
+{
+	int version;
+	bool empty;
+
+	return identify(db, &version, &empty, error, error_size);
+}
+
+int migrate(sqlite3 *db, char *error, size_t error_size)
+{
+	int version;
+	bool empty;
+	int r = identify(db, &version, &empty, error, error_size);
+
+	return r == 0 && empty ? create(db, error, error_size) : r;
 }

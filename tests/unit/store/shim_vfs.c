@@ -63,14 +63,7 @@ static int shim_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 
 static int shim_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
-	bool really;
-	int rc;
-
-	if (!hooked(SHIM_TRUNCATE, f, &rc, &really))
-		return real_of(f)->pMethods->xTruncate(real_of(f), size);
-	if (really)
-		(void)real_of(f)->pMethods->xTruncate(real_of(f), size);
-	return rc;
+	return real_of(f)->pMethods->xTruncate(real_of(f), size);
 }
 
 static int shim_sync(sqlite3_file *f, int flags)

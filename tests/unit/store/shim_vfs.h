@@ -12,7 +12,6 @@
 enum shim_op {
 	SHIM_WRITE,
 	SHIM_SYNC,
-	SHIM_TRUNCATE,
 	SHIM_UNFETCH, /* of the whole mapping: a checkpoint has found the WAL's header changed */
 };
 

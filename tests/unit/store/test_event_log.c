@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -70,16 +71,16 @@ static void start_run(uint64_t generation, const char *turn_id, uint64_t first_s
 	turn = log_turn_new(turn_id, 0);
 	event_log_write(log_, SQL_RUN_START, &session, NULL, generation, "ttti", "demo", "m", NULL,
 			(int64_t)1);
-	event_log_write(log_, SQL_TURN_INSERT, &session, turn, generation, "ttttii", turn_id, "demo", "m",
-			"msg_1", (int64_t)first_seq, (int64_t)1);
+	event_log_write(log_, SQL_TURN_INSERT, &session, turn, generation, "ttttii", turn_id,
+			"demo", "m", "msg_1", (int64_t)first_seq, (int64_t)1);
 }
 
 static void new_session(void)
 {
 	memset(&session, 0, sizeof(session));
 	strcpy(session.id, "ses_1");
-	event_log_write(log_, SQL_SESSION_INSERT, &session, NULL, 0, "tttttti", "local", "t", "demo", "m", NULL,
-			NULL, (int64_t)1);
+	event_log_write(log_, SQL_SESSION_INSERT, &session, NULL, 0, "tttttti", "local", "t",
+			"demo", "m", NULL, NULL, (int64_t)1);
 }
 
 static void open_log(void)
@@ -138,7 +139,8 @@ START_TEST(nothing_is_told_before_the_commit)
 	ck_assert_int_eq(scalar("SELECT count(*) FROM events"), 0);
 	event_log_commit(log_);
 	ck_assert_str_eq(told, "e1:1 reply+ ");
-	ck_assert_int_eq(scalar("SELECT count(*) FROM v_events WHERE session_id = 'ses_1' AND turn_id = 'turn_1' "
+	ck_assert_int_eq(scalar("SELECT count(*) FROM v_events WHERE session_id = 'ses_1' AND "
+				"turn_id = 'turn_1' "
 				"AND type = 'response_chunk' AND seq = 1 AND generation = 1"),
 			 1);
 	ck_assert_int_eq(session.pending, 0);
@@ -170,7 +172,9 @@ START_TEST(a_stale_generation_can_not_write)
 		sqlite3 *db;
 
 		ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-		ck_assert_int_eq(sqlite3_exec(db, "UPDATE sessions SET generation = 2", NULL, NULL, NULL), 0);
+		ck_assert_int_eq(
+			sqlite3_exec(db, "UPDATE sessions SET generation = 2", NULL, NULL, NULL),
+			0);
 		(void)sqlite3_close(db);
 	}
 	told[0] = '\0';
@@ -266,8 +270,13 @@ START_TEST(a_cursor_is_served_or_told_why_not)
 		const char *reason;
 		uint64_t count;
 	} cases[] = {
-		{1, 1, NULL, 4}, {1, 4, NULL, 1}, {1, 5, NULL, 0}, {1, 6, "ahead", 0},
-		{2, 3, "other_history", 0}, {1, 0, "unknown", 0}, {1, 2, "too_old", 0},
+		{1, 1, NULL, 4},
+		{1, 4, NULL, 1},
+		{1, 5, NULL, 0},
+		{1, 6, "ahead", 0},
+		{2, 3, "other_history", 0},
+		{1, 0, "unknown", 0},
+		{1, 2, "too_old", 0},
 	};
 
 	start_run(1, "turn_1", 1);
@@ -283,11 +292,13 @@ START_TEST(a_cursor_is_served_or_told_why_not)
 			sqlite3 *db;
 
 			ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-			ck_assert_int_eq(sqlite3_exec(db, "DELETE FROM events WHERE seq = 2", 0, 0, 0), 0);
+			ck_assert_int_eq(
+				sqlite3_exec(db, "DELETE FROM events WHERE seq = 2", 0, 0, 0), 0);
 			(void)sqlite3_close(db);
 		}
-		ck_assert_int_eq(query_replay(event_log_db(log_), session.row, 5, cases[i].generation,
-					      cases[i].seq, &page, &count, &reason),
+		ck_assert_int_eq(query_replay(event_log_db(log_), session.row, 5,
+					      cases[i].generation, cases[i].seq, &page, &count,
+					      &reason),
 				 1);
 		ck_assert_pstr_eq(reason, cases[i].reason);
 		if (!reason)
@@ -308,22 +319,69 @@ START_TEST(closing_commits_what_is_pending)
 }
 END_TEST
 
+static long wal_bytes(void)
+{
+	char wal[sizeof(path) + 8];
+	struct stat st;
+
+	(void)snprintf(wal, sizeof(wal), "%s-wal", path);
+	ck_assert_int_eq(stat(wal, &st), 0);
+	return (long)st.st_size;
+}
+
+#define FEW_PAGES 100
+
+static void commit_many(int commits, uint64_t *seq)
+{
+	for (int i = 0; i < commits; i++) {
+		for (int j = 0; j < 100; j++)
+			event_at(1, ++*seq);
+		event_log_commit(log_);
+		told[0] = '\0';
+	}
+}
+
 /* DUR-9: the WAL is given back: it does not grow with what is written. */
 START_TEST(checkpoints_bound_the_wal)
 {
 	uint64_t seq = 0;
+	long before;
 
+	event_log_set_checkpoint_pages(log_, FEW_PAGES);
 	start_run(1, "turn_1", 1);
-	for (int i = 0; i < 400; i++) {
-		for (int j = 0; j < 200; j++)
-			event_at(1, ++seq);
-		told[0] = '\0';
-		event_log_commit(log_);
-		told[0] = '\0';
-	}
-	ck_assert_uint_gt(event_log_stats(log_)->checkpoints + 1, 0);
-	ck_assert_int_lt(event_log_stats(log_)->wal_pages, 2 * LIMIT_WAL_PAGES);
-	ck_assert_int_eq(scalar("SELECT count(*) FROM events"), 80000);
+	commit_many(100, &seq);
+	ck_assert_uint_ge(event_log_stats(log_)->checkpoints, 2);
+	before = wal_bytes();
+	ck_assert_int_lt(before, 2L * FEW_PAGES * 4096);
+	commit_many(300, &seq);
+	ck_assert_uint_ge(event_log_stats(log_)->checkpoints, 8);
+	ck_assert_int_le(wal_bytes(), before + 32 * 4096);
+	ck_assert_int_lt(event_log_stats(log_)->wal_pages, 2 * FEW_PAGES);
+	ck_assert_int_eq(scalar("SELECT count(*) FROM events"), 40000);
+}
+END_TEST
+
+/* DUR-9: a reader makes the WAL grow, not the log wait; once it is gone the WAL is used anew. */
+START_TEST(a_reader_delays_the_checkpoint_and_nothing_else)
+{
+	sqlite3 *reader;
+	uint64_t seq = 0;
+	int grown;
+
+	event_log_set_checkpoint_pages(log_, FEW_PAGES);
+	start_run(1, "turn_1", 1);
+	commit_many(1, &seq);
+	ck_assert_int_eq(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	ck_assert_int_eq(
+		sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM events", NULL, NULL, NULL), 0);
+	commit_many(200, &seq);
+	ck_assert_uint_eq(session.committed, seq);
+	grown = event_log_stats(log_)->wal_pages;
+	ck_assert_int_gt(grown, 4 * FEW_PAGES);
+	ck_assert_uint_le(event_log_stats(log_)->checkpoints, (uint64_t)(grown / FEW_PAGES));
+	(void)sqlite3_close(reader);
+	commit_many(200, &seq);
+	ck_assert_int_lt(event_log_stats(log_)->wal_pages, 2 * FEW_PAGES);
 }
 END_TEST
 
@@ -345,6 +403,7 @@ int main(void)
 	tcase_add_test(tc, a_cursor_is_served_or_told_why_not);
 	tcase_add_test(tc, closing_commits_what_is_pending);
 	tcase_add_test(tc, checkpoints_bound_the_wal);
+	tcase_add_test(tc, a_reader_delays_the_checkpoint_and_nothing_else);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

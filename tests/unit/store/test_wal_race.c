@@ -102,9 +102,9 @@ static void prepare(void)
 	run(d1, "CREATE TABLE t1 (a INTEGER PRIMARY KEY, b); CREATE INDEX i1 ON t1 (b);"
 		"WITH s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 20) "
 		"INSERT INTO t1 SELECT NULL, randomblob(600) FROM s");
-	ck_assert_int_eq(db_checkpoint(d1), SQLITE_OK);
+	ck_assert_int_eq(db_checkpoint(d1, NULL), SQLITE_OK);
 	run(d2, CHANGE_ALL);
-	ck_assert_int_eq(db_checkpoint(d2), SQLITE_OK);
+	ck_assert_int_eq(db_checkpoint(d2, NULL), SQLITE_OK);
 }
 
 static int n_hooked;
@@ -125,10 +125,10 @@ START_TEST(without_the_gate_a_commit_during_a_checkpoint_corrupts)
 	prepare();
 	n_hooked = 0;
 	shim_set_hook(commit_in_the_window);
-	(void)db_checkpoint(d1);
+	(void)db_checkpoint(d1, NULL);
 	ck_assert_int_eq(n_hooked, 1);
 	run(d2, CHANGE_ALL);
-	(void)db_checkpoint(d1);
+	(void)db_checkpoint(d1, NULL);
 	if (sqlite3_libversion_number() < FIXED_VERSION)
 		ck_assert_str_ne(integrity(), "ok");
 	else
@@ -210,13 +210,13 @@ START_TEST(with_the_gate_a_commit_waits_for_the_checkpoint)
 	n_hooked = 0;
 	shim_set_hook(let_child_commit);
 	db_gate_enter(d1);
-	ck_assert_int_eq(db_checkpoint(d1), SQLITE_OK);
+	ck_assert_int_eq(db_checkpoint(d1, NULL), SQLITE_OK);
 	db_gate_leave(d1);
 	ck_assert_int_eq(n_hooked, 1);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
 	ck_assert_int_eq(status, 0);
 	run(d2, CHANGE_ALL);
-	ck_assert_int_eq(db_checkpoint(d1), SQLITE_OK);
+	ck_assert_int_eq(db_checkpoint(d1, NULL), SQLITE_OK);
 	ck_assert_str_eq(integrity(), "ok");
 }
 END_TEST

@@ -1,0 +1,252 @@
+/*
+ * test_commit_faults.c - every write and every sync of a small life of the log fails once.
+ *
+ * A COMMIT that returns an I/O error may or may not have happened. A shim VFS makes the nth write
+ * or sync fail, with the operation done or not done, once or several times in a row, for n = 1, 2,
+ * … until there is none left to fail. Whatever failed: each event is stored once and told once, in
+ * order, each callback is called once and with success, and the database is whole.
+ *
+ * The log waits LIMIT_LOG_RETRY_MS after a failure, so the cases run side by side, a process each.
+ */
+#include "chatd/store/event_log.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/store/shim_vfs.h"
+
+#define AT_ONCE 24 /* processes */
+#define EVENTS	7
+
+enum outcome { OUTCOME_FINE, OUTCOME_WRONG, OUTCOME_UNTOUCHED };
+
+struct fault {
+	const char *name;
+	enum shim_op op;
+	int code;
+	bool really; /* done, though it is said to have failed */
+	int times;   /* in a row */
+};
+
+static const struct fault faults[] = {
+	{"sync done, said to have failed", SHIM_SYNC, SQLITE_IOERR_FSYNC, true, 1},
+	{"sync failed", SHIM_SYNC, SQLITE_IOERR_FSYNC, false, 1},
+	{"sync failed three times", SHIM_SYNC, SQLITE_IOERR_FSYNC, true, 3},
+	{"write done, said to have failed", SHIM_WRITE, SQLITE_IOERR_WRITE, true, 1},
+	{"write failed", SHIM_WRITE, SQLITE_IOERR_WRITE, false, 1},
+	{"disk full for two writes", SHIM_WRITE, SQLITE_FULL, false, 2},
+};
+#define N_FAULTS (int)(sizeof(faults) / sizeof(faults[0]))
+
+static const struct fault *fault;
+static int fault_at, n_seen;
+
+static int inject(enum shim_op op, const char *file, bool *really)
+{
+	if (op != fault->op)
+		return SQLITE_OK;
+	n_seen++;
+	if (n_seen < fault_at || n_seen >= fault_at + fault->times)
+		return SQLITE_OK;
+	*really = fault->really;
+	return fault->code;
+}
+
+static char dir[40], path[64];
+static struct event_base *base;
+static struct event_log *log_;
+static struct log_session session, other;
+static struct log_turn *turn;
+static char told[256];
+static uint64_t seq;
+
+static void on_committed(void *arg, struct log_session *s, const struct chat_event *e)
+{
+	size_t n = strlen(told);
+
+	(void)snprintf(told + n, sizeof(told) - n, "%d ", (int)e->seq);
+}
+
+static void on_stale(void *arg, struct log_session *s, uint64_t generation)
+{
+	size_t n = strlen(told);
+
+	(void)snprintf(told + n, sizeof(told) - n, "stale ");
+}
+
+static void on_stalled(void *arg, const char *why)
+{
+}
+
+static const struct event_log_ops ops = {on_committed, on_stale, on_stalled};
+
+static void on_after(void *arg, bool ok)
+{
+	size_t n = strlen(told);
+
+	(void)snprintf(told + n, sizeof(told) - n, "%s%s ", (const char *)arg, ok ? "+" : "-");
+}
+
+static void commit(const char *name)
+{
+	static char names[] = "a\0b\0c\0d\0e\0f";
+
+	event_log_after(log_, &session, on_after, names + 2 * (*name - 'a'));
+	event_log_commit(log_);
+	while (event_log_is_stalled(log_)) {
+		(void)event_base_loop(base, EVLOOP_ONCE);
+		event_log_commit(log_);
+	}
+}
+
+static void add_event(void)
+{
+	event_log_event(log_, &session, turn, 1, ++seq, CHAT_EVENT_RESPONSE_CHUNK,
+			strdup("{\"content\":\"x\"}"), 15);
+}
+
+/* A life: a session alone, a turn that starts, goes on and ends, another session that is deleted.
+ */
+static void live(void)
+{
+	event_log_write(log_, SQL_SESSION_INSERT, &session, NULL, 0, "tttttti", "local", "t",
+			"demo", "m", NULL, NULL, (int64_t)1);
+	commit("a");
+	event_log_write(log_, SQL_RUN_START, &session, NULL, 1, "ttti", "demo", "m", NULL,
+			(int64_t)1);
+	event_log_write(log_, SQL_TURN_INSERT, &session, turn, 1, "ttttii", turn->id, "demo", "m",
+			"msg_1", (int64_t)1, (int64_t)1);
+	for (int i = 0; i < 3; i++)
+		add_event();
+	commit("b");
+	for (int i = 0; i < 3; i++)
+		add_event();
+	commit("c");
+	add_event();
+	event_log_write(log_, SQL_TURN_END, &session, turn, 1, "Ttiituuuutt", "done", (int64_t)seq,
+			(int64_t)1, "stop", (int64_t)-1, (int64_t)-1, (int64_t)-1, (int64_t)-1,
+			NULL, NULL);
+	event_log_write(log_, SQL_RUN_END, &session, NULL, 1, "ii", (int64_t)seq, (int64_t)1);
+	commit("d");
+	event_log_write(log_, SQL_SESSION_INSERT, &other, NULL, 0, "tttttti", "local", "t", "demo",
+			"m", NULL, NULL, (int64_t)1);
+	commit("e");
+	event_log_write(log_, SQL_EVENTS_DELETE, &other, NULL, 0, "");
+	event_log_write(log_, SQL_SESSION_DELETE, &other, NULL, 0, "");
+	commit("f");
+}
+
+static bool says(sqlite3 *db, const char *sql, const char *want)
+{
+	sqlite3_stmt *st = NULL;
+	bool same = false;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW)
+		same = strcmp((const char *)sqlite3_column_text(st, 0), want) == 0;
+	if (!same)
+		(void)fprintf(stderr, "%s, case %d: not %s: %s\n", fault->name, fault_at, want,
+			      sql);
+	(void)sqlite3_finalize(st);
+	return same;
+}
+
+static bool whole(void)
+{
+	sqlite3 *db = NULL;
+	bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK;
+
+	ok = ok && says(db, "PRAGMA integrity_check(1)", "ok");
+	ok = ok && says(db, "SELECT group_concat(seq, ' ') FROM events", "1 2 3 4 5 6 7");
+	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM sessions", "1idle7");
+	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM turns", "1done7");
+	(void)sqlite3_close(db);
+	return ok;
+}
+
+static enum outcome case_in_child(void)
+{
+	static const char want[] = "a+ 1 2 3 b+ 4 5 6 c+ 7 d+ e+ f+ ";
+	char cmd[64];
+	const char *why;
+	bool ok;
+
+	strcpy(dir, "/tmp/test_commit_faults.XXXXXX");
+	if (!mkdtemp(dir))
+		return OUTCOME_WRONG;
+	(void)snprintf(path, sizeof(path), "%s/events.db", dir);
+	base = event_base_new();
+	shim_install();
+	if (event_log_open(base, path, true, &ops, NULL, &log_, &why) != 0)
+		return OUTCOME_WRONG;
+	event_log_set_checkpoint_pages(log_, 8);
+	strcpy(session.id, "ses_1");
+	strcpy(other.id, "ses_2");
+	turn = log_turn_new("turn_1", 0);
+	shim_set_hook(inject);
+	live();
+	shim_set_hook(NULL);
+	event_log_free(log_);
+	log_turn_unref(turn);
+	event_base_free(base);
+	ok = whole();
+	if (strcmp(told, want) != 0) {
+		(void)fprintf(stderr, "%s, case %d: told %s\n", fault->name, fault_at, told);
+		ok = false;
+	}
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	if (system(cmd) != 0 || !ok)
+		return OUTCOME_WRONG;
+	return n_seen < fault_at ? OUTCOME_UNTOUCHED : OUTCOME_FINE;
+}
+
+/* FAF-4, DUR-2, DUR-3: nothing is lost, invented, repeated or told twice, whatever call failed. */
+START_TEST(whatever_call_fails_each_event_is_stored_once_and_told_once)
+{
+	int n = 1, untouched = 0, fine = 0;
+
+	fault = &faults[_i];
+	while (untouched == 0) {
+		pid_t pids[AT_ONCE];
+
+		for (int i = 0; i < AT_ONCE; i++) {
+			fault_at = n++;
+			pids[i] = fork();
+			if (pids[i] == 0)
+				_exit((int)case_in_child());
+		}
+		for (int i = 0; i < AT_ONCE; i++) {
+			int status;
+
+			ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+			ck_assert(WIFEXITED(status));
+			ck_assert_int_ne(WEXITSTATUS(status), OUTCOME_WRONG);
+			untouched += WEXITSTATUS(status) == OUTCOME_UNTOUCHED;
+			fine += WEXITSTATUS(status) == OUTCOME_FINE;
+		}
+	}
+	ck_assert_int_gt(fine, 4); /* at least one for each commit */
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("commit_faults");
+	TCase *tc = tcase_create("commit_faults");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, whatever_call_fails_each_event_is_stored_once_and_told_once, 0,
+			    N_FAULTS);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
