@@ -115,11 +115,11 @@ static const char *parse_log_level(const char *value, void *field)
 
 static const char *parse_policy(const char *value, void *field)
 {
-	static const char *const names[] = {"ask", "allow", "deny"};
+	static const char *const names[] = {"allow", "ask", "deny"}; /* as the enum */
 
 	for (int i = 0; i < 3; i++) {
 		if (strcmp(value, names[i]) == 0) {
-			*(enum tool_policy *)field = (enum tool_policy)i;
+			*(enum tool_permission *)field = (enum tool_permission)i;
 			return NULL;
 		}
 	}
@@ -178,6 +178,12 @@ static const struct conf_key keys[] = {
 	PROV("rate", conf_count, rate),
 	TOOL("command", parse_word, command),
 	TOOL("permission", parse_policy, permission),
+	TOOL("allow_tools", conf_string, allow_tools),
+	TOOL("ask_tools", conf_string, ask_tools),
+	TOOL("deny_tools", conf_string, deny_tools),
+	TOOL("timeout", conf_seconds, timeout_ms),
+	TOOL("env", conf_string, env),
+	TOOL("cwd", parse_word, cwd),
 	{"tools *", "read_only", parse_read_only, 0}, /* it sets two fields */
 };
 
@@ -197,19 +203,24 @@ static void *named_provider(struct options *o, const char *name)
 	return o->providers[o->n_providers++];
 }
 
-static void *named_tool(struct options *o, const char *name)
+static void *named_tool(struct options *o, const char *name, const char **why)
 {
-	struct tool_conf *more;
+	struct tool_conf **more;
 
 	for (size_t i = 0; i < o->n_tools; i++) {
-		if (strcmp(o->tools[i].name, name) == 0)
-			return &o->tools[i];
+		if (strcmp(o->tools[i]->name, name) == 0)
+			return o->tools[i];
 	}
+	if (o->n_tools == LIMIT_TOOL_SERVERS) {
+		*why = "there can be at most 16 tool servers";
+		return NULL;
+	}
+	_Static_assert(LIMIT_TOOL_SERVERS == 16, "the text above names the limit");
 	more = reallocarray(o->tools, o->n_tools + 1, sizeof(*more));
 	REQUIRE(more);
 	o->tools = more;
-	o->tools[o->n_tools] = (struct tool_conf){.name = copy(name), .permission = TOOL_ASK};
-	return &o->tools[o->n_tools++];
+	o->tools[o->n_tools] = tool_conf_new(name);
+	return o->tools[o->n_tools++];
 }
 
 static void *named(void *base, const char *kind, const char *name, const char **why)
@@ -218,7 +229,8 @@ static void *named(void *base, const char *kind, const char *name, const char **
 		*why = "a name is one word of letters, digits, dots, - and _";
 		return NULL;
 	}
-	return strcmp(kind, "provider") == 0 ? named_provider(base, name) : named_tool(base, name);
+	return strcmp(kind, "provider") == 0 ? named_provider(base, name)
+					     : named_tool(base, name, why);
 }
 
 static int finish_provider(struct provider_conf *c, const char *file, struct conf_error *e)
@@ -237,13 +249,13 @@ static int finish_provider(struct provider_conf *c, const char *file, struct con
 static int finish_tool(struct tool_conf *t, const char *file, struct conf_error *e)
 {
 	char section[64];
+	const char *key = NULL;
+	const char *why = tool_conf_finish(t, &key);
 
-	if (!t->read_only_set)
-		t->read_only = t->permission;
-	if (t->command)
+	if (!why)
 		return 0;
 	(void)snprintf(section, sizeof(section), "tools %s", t->name);
-	conf_complain(e, file, section, "command", "is missing");
+	conf_complain(e, file, section, key, why);
 	return -1;
 }
 
@@ -271,7 +283,7 @@ static int finish(struct options *o, const char *file, struct conf_error *e)
 			return -1;
 	}
 	for (size_t i = 0; i < o->n_tools; i++) {
-		if (finish_tool(&o->tools[i], file, e) < 0)
+		if (finish_tool(o->tools[i], file, e) < 0)
 			return -1;
 	}
 	if (!o->provider && o->n_providers > 1) {
@@ -319,10 +331,8 @@ void options_free(struct options *o)
 		return;
 	for (size_t i = 0; i < o->n_providers; i++)
 		provider_conf_unref(o->providers[i]);
-	for (size_t i = 0; i < o->n_tools; i++) {
-		free(o->tools[i].name);
-		free(o->tools[i].command);
-	}
+	for (size_t i = 0; i < o->n_tools; i++)
+		tool_conf_unref(o->tools[i]);
 	free(o->providers);
 	free(o->tools);
 	free(o->log_path);

@@ -11,20 +11,10 @@
 #include <stdint.h>
 
 #include "chatd/provider/provider.h"
+#include "chatd/tool/tool_conf.h"
 #include "common/conf.h"
 
 enum on_crash { ON_CRASH_RESUME, ON_CRASH_INTERRUPT };
-enum tool_policy { TOOL_ASK, TOOL_ALLOW, TOOL_DENY };
-
-/* One [tools NAME]: a server of tools. Texts are owned. */
-struct tool_conf {
-	char *name;
-	char *command;		     /* words separated by blanks; never given to a shell */
-	enum tool_policy permission; /* permission = ask | allow | deny */
-	enum tool_policy
-		read_only; /* the same for tools that say they only read; default: permission */
-	bool read_only_set;
-};
 
 struct options {
 	/* [log] */
@@ -47,7 +37,7 @@ struct options {
 	struct provider_conf **providers; /* owned references */
 	size_t n_providers;
 	/* [tools NAME], in the order of the file */
-	struct tool_conf *tools;
+	struct tool_conf **tools; /* owned references */
 	size_t n_tools;
 	/* [general] log_level */
 	char *log_level; /* NULL: info */

@@ -13,15 +13,17 @@ const struct tool *ask_user_tool(void); /* server "builtin", name "ask_user"; sc
 /*
  * Makes the questions of a prompt from a model's input (already fits the schema): an array of
  * {"id","question","options":[{"label","description"}],"multiple","free_text"}; ids are made where
- * absent, duplicates and impossible questions (neither options nor free text) are an error. New
- * reference, or NULL with a readable reason.
+ * absent, a question without options is one for free text unless it says otherwise; duplicates and
+ * impossible questions (neither options nor free text) are an error. New reference, or NULL with a
+ * readable reason.
  */
 json_t *ask_user_questions(const json_t *input, char *error, size_t error_size);
 
 /*
- * Does {"answers": {...}} fit the questions? Every question answered, a single one by a string, a
- * multiple one by an array of strings, each an option's label unless free_text. NULL if it fits,
- * else a readable reason (static buffer).
+ * Does {"answers": {...}} fit the questions? Every question answered and no others, a single one by
+ * a string, a multiple one by an array of strings (empty: none of them), each an option's label
+ * unless free_text; no text is empty, longer than LIMIT_ANSWER_TEXT or given twice. NULL if it
+ * fits, else a readable reason (static buffer).
  */
 const char *ask_user_check(const json_t *questions, const json_t *answer);
 /* The same for a permission: {"allow": bool, "remember"?: "session"}. */

@@ -12,4 +12,5 @@
  * not known are taken as fitting. Empty arguments count as {}. Returns the parsed object (new
  * reference), or NULL with a readable reason in error.
  */
-json_t *tool_input_check(struct str arguments, const json_t *schema, char *error, size_t error_size);
+json_t *tool_input_check(struct str arguments, const json_t *schema, char *error,
+			 size_t error_size);

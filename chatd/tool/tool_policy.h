@@ -3,13 +3,15 @@
  */
 #pragma once
 
+#include "chatd/tool/tool_conf.h"
 #include "chatd/tool/toolbox.h"
 
-enum tool_permission { TOOL_ALLOW, TOOL_ASK, TOOL_DENY };
-
 /*
- * What the configuration says about a tool: its own line (allow_tools, ask_tools, deny_tools of the
- * section) first, then read_only = allow|ask for tools whose server says that they only read, then
- * the server's `permission`, which is ask by default. c may be NULL for built-in tools.
+ * What the configuration says about a tool: its own line (deny_tools, ask_tools, allow_tools of the
+ * section) first, then read_only = allow|ask|deny for tools whose server says that they only read,
+ * then the server's `permission`, which is ask by default.
+ *
+ * c is NULL for built-in tools (toolbox_conf() says so): those that only read may run (ask_user is
+ * itself the question), all others ask.
  */
 enum tool_permission tool_policy(const struct tool_conf *c, const struct tool *t);

@@ -66,6 +66,8 @@ START_TEST(a_whole_config_is_read)
 		"qwen3\n"
 		"models = qwen3, m2\napi_key_file = %s\nmax_retries = 0\nidle_timeout = 5\n"
 		"[tools fs]\ncommand = npx -y server /srv\npermission = ask\nread_only = allow\n"
+		"allow_tools = a, b\nask_tools = c\ndeny_tools = d\ntimeout = 5m\n"
+		"env = HOME A='b c'\ncwd = /srv\n"
 		"[tools x]\ncommand = y\npermission = deny\n",
 		key_path);
 	o = load(text);
@@ -92,10 +94,17 @@ START_TEST(a_whole_config_is_read)
 	ck_assert_ptr_eq(options_provider(o, "demo"), o->providers[0]);
 	ck_assert_ptr_null(options_provider(o, "nope"));
 	ck_assert_uint_eq(o->n_tools, 2);
-	ck_assert_str_eq(o->tools[0].command, "npx -y server /srv");
-	ck_assert_int_eq(o->tools[0].permission, TOOL_ASK);
-	ck_assert_int_eq(o->tools[0].read_only, TOOL_ALLOW);
-	ck_assert_int_eq(o->tools[1].read_only, TOOL_DENY); /* follows permission */
+	ck_assert_str_eq(o->tools[0]->words[3], "/srv");
+	ck_assert_int_eq(o->tools[0]->permission, TOOL_ASK);
+	ck_assert_int_eq(o->tools[0]->read_only, TOOL_ALLOW);
+	ck_assert_str_eq(o->tools[0]->allow_tools, "a, b");
+	ck_assert_str_eq(o->tools[0]->ask_tools, "c");
+	ck_assert_str_eq(o->tools[0]->deny_tools, "d");
+	ck_assert_int_eq(o->tools[0]->timeout_ms, 300000);
+	ck_assert_str_eq(o->tools[0]->env_words[1], "A=b c");
+	ck_assert_str_eq(o->tools[0]->cwd, "/srv");
+	ck_assert_int_eq(o->tools[1]->read_only, TOOL_DENY); /* follows permission */
+	ck_assert_int_eq(o->tools[1]->timeout_ms, LIMIT_TOOL_CALL_MS);
 	options_free(o);
 }
 END_TEST
@@ -180,6 +189,23 @@ static const struct {
 	 ":7: [tools fs] permission: must be ask, allow or deny"},
 	{LEAST "[tools fs]\ncommand = x\nread_only = yes\n",
 	 ":7: [tools fs] read_only: must be ask, allow or deny"},
+	{LEAST "[tools demo]\ncommand = x\n",
+	 ":6: [tools demo] command: this name is taken by a built-in server"},
+	{LEAST "[tools fs]\ncommand = x 'y\n",
+	 ":6: [tools fs] command: a quote or a backslash has no end"},
+	{LEAST "[tools fs]\ncommand = '' x\n", ":6: [tools fs] command: names no program"},
+	{LEAST "[tools fs]\ncommand = x\nenv = A=1 =2\n",
+	 ":7: [tools fs] env: must be words of the form NAME=VALUE or NAME"},
+	{LEAST "[tools fs]\ncommand = x\nenv = CREDENTIALS_DIRECTORY\n",
+	 ":7: [tools fs] env: must not give a tool our credentials"},
+	{LEAST "[tools fs]\ncommand = x\ncwd = here\n",
+	 ":7: [tools fs] cwd: must be an absolute path"},
+	{LEAST "[tools fs]\ncommand = x\ntimeout = 0\n",
+	 ":7: [tools fs] timeout: must be more than 0 and at most 1h"},
+	{LEAST "[tools fs]\ncommand = x\nallow_tools = a, b\ndeny_tools = c,b\n",
+	 ":7: [tools fs] allow_tools: names a tool that ask_tools or deny_tools names too"},
+	{LEAST "[tools fs]\ncommand = x\nask_tools = a\ndeny_tools = a\n",
+	 ":7: [tools fs] ask_tools: names a tool that deny_tools names too"},
 };
 
 START_TEST(what_is_wrong_is_one_line_with_file_line_and_key)
