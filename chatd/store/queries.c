@@ -168,9 +168,9 @@ json_t *query_sessions(struct db *db, const char *owner, const char *cursor, int
 	return NULL;
 }
 
-json_t *query_not_idle(struct db *db)
+json_t *query_processing(struct db *db)
 {
-	sqlite3_stmt *st = db ? db_stmt(db, SQL_SESSIONS_NOT_IDLE) : NULL;
+	sqlite3_stmt *st = db ? db_stmt(db, SQL_SESSIONS_PROCESSING) : NULL;
 	json_t *ids;
 	int r;
 
@@ -179,7 +179,7 @@ json_t *query_not_idle(struct db *db)
 	ids = json_array();
 	while ((r = step(st)) == 1)
 		(void)json_array_append_new(ids,
-					    json_string((const char *)sqlite3_column_text(st, 1)));
+					    json_string((const char *)sqlite3_column_text(st, 0)));
 	if (finish(st, r) == 0)
 		return ids;
 	json_decref(ids);
@@ -327,28 +327,6 @@ int query_answer(struct db *db, int64_t turn, json_t **ret)
 	return finish(st, r);
 }
 
-/*
- * An answer that failed or was aborted before it said anything is left out: providers refuse empty
- * assistant messages. Its question stays, as people expect of a retry.
- */
-static json_t *history_entry(sqlite3_stmt *st)
-{
-	const char *role = (const char *)sqlite3_column_text(st, 0);
-	json_t *content = column_json(st, 1);
-	auto_json json_t *echo = column_json(st, 3);
-	json_t *m;
-
-	if (!content || (strcmp(role, "assistant") == 0 && json_is_string(content) &&
-			 json_string_length(content) == 0)) {
-		json_decref(content);
-		return NULL;
-	}
-	m = json_pack("{s:s, s:o}", "role", role, "content", content);
-	if (echo)
-		(void)json_object_set(m, "echo", echo);
-	return m;
-}
-
 json_t *query_history(struct db *db, int64_t session)
 {
 	sqlite3_stmt *st = start(db, SQL_HISTORY, session);
@@ -360,20 +338,102 @@ json_t *query_history(struct db *db, int64_t session)
 	(void)sqlite3_bind_int(st, 2, LIMIT_HISTORY);
 	messages = json_array();
 	while ((r = step(st)) == 1) {
-		json_t *m = history_entry(st);
+		json_t *content = column_json(st, 1);
+		json_t *echo = column_json(st, 2);
 
-		if (m)
-			(void)json_array_insert_new(messages, 0, m);
+		(void)json_array_insert_new(
+			messages, 0,
+			json_pack("{s:s, s:o, s:o?, s:I}", "role", sqlite3_column_text(st, 0),
+				  "content", content ? content : json_string(""), "echo", echo,
+				  "turn", (json_int_t)sqlite3_column_int64(st, 3)));
 	}
-	if (finish(st, r) < 0) {
-		json_decref(messages);
-		return NULL;
+	if (finish(st, r) == 0)
+		return messages;
+	json_decref(messages);
+	return NULL;
+}
+
+/* --- steps, calls, prompts --- */
+
+int query_steps(struct db *db, int64_t turn, void (*fn)(void *arg, const struct step_row *s),
+		void *arg)
+{
+	sqlite3_stmt *st = start(db, SQL_STEPS, turn);
+	int r;
+
+	if (!st)
+		return -1;
+	while ((r = step(st)) == 1) {
+		struct step_row s = {
+			.n = sqlite3_column_int(st, 0),
+			.content_end = (size_t)sqlite3_column_int64(st, 1),
+			.reasoning_end = (size_t)sqlite3_column_int64(st, 2),
+			.echo = column_str(st, 3),
+		};
+
+		fn(arg, &s);
 	}
-	/* a cut history must not begin with an answer */
-	while (json_array_size(messages) > 0 &&
-	       strcmp(json_get_str(json_array_get(messages, 0), "role"), "user") != 0)
-		(void)json_array_remove(messages, 0);
-	return messages;
+	return finish(st, r) < 0 ? -1 : 1;
+}
+
+int query_calls(struct db *db, int64_t turn, void (*fn)(void *arg, const struct call_row *c),
+		void *arg)
+{
+	sqlite3_stmt *st = start(db, SQL_CALLS, turn);
+	int r;
+
+	if (!st)
+		return -1;
+	while ((r = step(st)) == 1) {
+		struct call_row c = {
+			.step = sqlite3_column_int(st, 0),
+			.id = (const char *)sqlite3_column_text(st, 1),
+			.server = (const char *)sqlite3_column_text(st, 2),
+			.name = (const char *)sqlite3_column_text(st, 3),
+			.model_name = (const char *)sqlite3_column_text(st, 4),
+			.arguments = column_str(st, 5),
+			.status = (const char *)sqlite3_column_text(st, 6),
+			.may_repeat = sqlite3_column_int(st, 7) != 0,
+			.output = column_str(st, 8),
+			.is_error = sqlite3_column_int(st, 9) != 0,
+			.started_at = sqlite3_column_int64(st, 10),
+		};
+
+		fn(arg, &c);
+	}
+	return finish(st, r) < 0 ? -1 : 1;
+}
+
+int query_prompt(struct db *db, int64_t session, const char *id, struct prompt_row *ret)
+{
+	sqlite3_stmt *st = db ? db_stmt(db, SQL_PROMPT) : NULL;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!st)
+		return -1;
+	(void)sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(st, 2, session);
+	r = step(st);
+	if (r == 1) {
+		column_copy(st, 0, ret->call_id, sizeof(ret->call_id));
+		ret->is_question =
+			strcmp((const char *)sqlite3_column_text(st, 1), "ask_user") == 0;
+		ret->is_open = strcmp((const char *)sqlite3_column_text(st, 2), "open") == 0;
+		ret->request = column_json(st, 3);
+	}
+	return finish(st, r);
+}
+
+int query_grant(struct db *db, int64_t session, const char *server, const char *name)
+{
+	sqlite3_stmt *st = start(db, SQL_GRANT, session);
+
+	if (!st)
+		return -1;
+	(void)sqlite3_bind_text(st, 2, server, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(st, 3, name, -1, SQLITE_STATIC);
+	return finish(st, step(st));
 }
 
 /* --- events --- */

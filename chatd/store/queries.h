@@ -42,8 +42,8 @@ void turn_row_fini(struct turn_row *t);
 int query_session(struct db *db, const char *id, struct session_row *ret);
 int query_last_turn(struct db *db, int64_t session, struct turn_row *ret);
 
-/* Ids of sessions with a turn that is not over. A JSON array of strings, or NULL on error. */
-json_t *query_not_idle(struct db *db);
+/* Ids of sessions with a turn that runs. A JSON array of strings, or NULL on error. */
+json_t *query_processing(struct db *db);
 
 /*
  * A page of an owner's sessions, newest change first: a JSON array of session objects, or NULL on
@@ -62,8 +62,38 @@ json_t *session_row_json(const struct session_row *s);
 json_t *query_messages(struct db *db, int64_t session, const char *before, int limit,
 		       size_t max_bytes, char ret_next[ID_LEN]);
 
-/* The conversation as a provider wants it (provider.h), oldest first. NULL on error. */
+/* The newest LIMIT_HISTORY messages, oldest first: {"role","content","echo"?,"turn": row}. NULL on
+ * error. */
 json_t *query_history(struct db *db, int64_t session);
+
+/* Texts in rows are valid during the callback. */
+struct step_row {
+	int n;
+	size_t content_end, reasoning_end;
+	struct str echo; /* JSON, or empty */
+};
+int query_steps(struct db *db, int64_t turn, void (*fn)(void *arg, const struct step_row *s),
+		void *arg);
+
+struct call_row {
+	int step;
+	const char *id, *server, *name, *model_name, *status;
+	struct str arguments, output;
+	bool may_repeat, is_error;
+	int64_t started_at;
+};
+int query_calls(struct db *db, int64_t turn, void (*fn)(void *arg, const struct call_row *c),
+		void *arg);
+
+struct prompt_row {
+	char call_id[LIMIT_CALL_ID + 1];
+	bool is_question; /* else a permission */
+	bool is_open;
+	json_t *request; /* new reference */
+};
+int query_prompt(struct db *db, int64_t session, const char *id, struct prompt_row *ret);
+/* Was this tool allowed for the whole session? */
+int query_grant(struct db *db, int64_t session, const char *server, const char *name);
 
 /* Stored answer of a turn: {"content": …, reasoning …}. *ret is a new reference. */
 int query_answer(struct db *db, int64_t turn, json_t **ret);

@@ -61,6 +61,65 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_session ON messages (session, row);
 CREATE INDEX messages_by_turn ON messages (turn);
 
+-- A step of a turn whose answer is whole and wanted tools. What comes after its end is another step.
+CREATE TABLE steps (
+	row		INTEGER PRIMARY KEY,
+	turn		INTEGER NOT NULL REFERENCES turns (row) ON DELETE CASCADE,
+	n		INTEGER NOT NULL,	-- 1, 2, 3 ...
+	content_end	INTEGER NOT NULL,	-- bytes of the turn's text up to the end of this step
+	reasoning_end	INTEGER NOT NULL,
+	echo		TEXT,			-- JSON: what the provider wants back unchanged
+	created_at	INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX steps_by_turn ON steps (turn, n);
+
+-- The journal of tool calls. A call's row is on disk before the call leaves, its result before the
+-- model is told.
+CREATE TABLE calls (
+	row		INTEGER PRIMARY KEY,
+	turn		INTEGER NOT NULL REFERENCES turns (row) ON DELETE CASCADE,
+	step		INTEGER NOT NULL,
+	id		TEXT NOT NULL,		-- tool_invocation_id
+	server		TEXT NOT NULL,		-- '' if no server has such a tool
+	name		TEXT NOT NULL,
+	model_name	TEXT NOT NULL,		-- as the model calls it
+	arguments	TEXT NOT NULL,		-- the bytes that the model sent
+	status		TEXT NOT NULL CHECK (status IN ('pending', 'waiting', 'running', 'done', 'failed',
+				'denied', 'incomplete', 'uncertain')),
+	may_repeat	INTEGER NOT NULL,	-- the tool only reads, or is idempotent
+	output		TEXT,
+	is_error	INTEGER NOT NULL DEFAULT 0,
+	started_at	INTEGER NOT NULL,
+	ended_at	INTEGER
+) STRICT;
+CREATE UNIQUE INDEX calls_by_turn ON calls (turn, id);
+
+CREATE TABLE prompts (
+	row		INTEGER PRIMARY KEY,
+	id		TEXT NOT NULL UNIQUE,
+	session		INTEGER NOT NULL REFERENCES sessions (row) ON DELETE CASCADE,
+	turn		INTEGER NOT NULL REFERENCES turns (row) ON DELETE CASCADE,
+	call_id		TEXT NOT NULL,		-- calls.id within the turn
+	kind		TEXT NOT NULL CHECK (kind IN ('tool_permission', 'ask_user')),
+	request		TEXT NOT NULL,		-- JSON: the prompt as viewers see it
+	state		TEXT NOT NULL CHECK (state IN ('open', 'answered', 'discarded')),
+	answer		TEXT,			-- JSON
+	created_at	INTEGER NOT NULL,
+	resolved_at	INTEGER
+) STRICT;
+CREATE INDEX prompts_by_turn ON prompts (turn);
+CREATE INDEX prompts_by_session ON prompts (session);
+CREATE INDEX prompts_open ON prompts (state) WHERE state = 'open';
+
+-- "Allow for this session".
+CREATE TABLE grants (
+	session		INTEGER NOT NULL REFERENCES sessions (row) ON DELETE CASCADE,
+	server		TEXT NOT NULL,
+	name		TEXT NOT NULL,
+	created_at	INTEGER NOT NULL,
+	PRIMARY KEY (session, server, name)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE event_types (
 	type		INTEGER PRIMARY KEY,
 	name		TEXT NOT NULL
@@ -106,6 +165,21 @@ CREATE VIEW v_messages AS
 SELECT s.id AS session_id, m.id AS message_id, t.id AS turn_id, m.role, m.status, m.content, m.extra,
 	m.stop_reason, strftime('%Y-%m-%dT%H:%M:%fZ', m.created_at / 1000.0, 'unixepoch') AS created
 FROM messages m JOIN sessions s ON s.row = m.session JOIN turns t ON t.row = m.turn;
+
+CREATE VIEW v_open_prompts AS
+SELECT p.id AS prompt_id, s.id AS session_id, s.owner, t.id AS turn_id, p.kind, c.server, c.name AS tool,
+	c.arguments, p.request, strftime('%Y-%m-%dT%H:%M:%fZ', p.created_at / 1000.0, 'unixepoch') AS asked,
+	cast((julianday('now') - 2440587.5) * 86400 - p.created_at / 1000.0 AS INTEGER) AS waiting_seconds
+FROM prompts p JOIN sessions s ON s.row = p.session JOIN turns t ON t.row = p.turn
+LEFT JOIN calls c ON c.turn = p.turn AND c.id = p.call_id
+WHERE p.state = 'open';
+
+CREATE VIEW v_calls AS
+SELECT s.id AS session_id, t.id AS turn_id, c.step, c.id AS tool_invocation_id, c.server, c.name, c.status,
+	c.is_error, c.arguments, c.output,
+	strftime('%Y-%m-%dT%H:%M:%fZ', c.started_at / 1000.0, 'unixepoch') AS started,
+	c.ended_at - c.started_at AS duration_ms
+FROM calls c JOIN turns t ON t.row = c.turn JOIN sessions s ON s.row = t.session;
 
 -- Tokens by day, owner, provider and model.
 CREATE VIEW v_usage AS

@@ -61,6 +61,36 @@
 	S(EVENT_INSERT, GUARDED,                                                                   \
 	  "INSERT INTO events (session, generation, seq, turn, ts, type, payload) "                \
 	  "SELECT row, ?2, ?3, ?4, ?5, ?6, ?7 FROM sessions WHERE row = ?1 AND generation = ?2")   \
+	S(RUN_STATE, GUARDED,                                                                      \
+	  "UPDATE sessions SET state = ?3, last_seq = ?4, updated_at = ?5 "                        \
+	  "WHERE row = ?1 AND generation = ?2")                                                    \
+	S(TURN_STATE, GUARDED,                                                                     \
+	  "UPDATE turns SET state = ?4 WHERE row = ?3 AND session = ?1 AND generation = ?2")       \
+	S(STEP_INSERT, GUARDED,                                                                    \
+	  "INSERT INTO steps (turn, n, content_end, reasoning_end, echo, created_at) "             \
+	  "SELECT ?3, ?4, ?5, ?6, ?7, ?8 FROM sessions WHERE row = ?1 AND generation = ?2")        \
+	S(CALL_INSERT, GUARDED,                                                                    \
+	  "INSERT INTO calls (turn, step, id, server, name, model_name, arguments, status, "       \
+	  "may_repeat, started_at) SELECT ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 "              \
+	  "FROM sessions WHERE row = ?1 AND generation = ?2")                                      \
+	S(CALL_STATUS, GUARDED,                                                                    \
+	  "UPDATE calls SET status = ?5 WHERE turn = ?3 AND id = ?4 AND "                          \
+	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                    \
+	S(CALL_END, GUARDED,                                                                       \
+	  "UPDATE calls SET status = ?5, output = ?6, is_error = ?7, ended_at = ?8 "               \
+	  "WHERE turn = ?3 AND id = ?4 AND ended_at IS NULL AND "                                  \
+	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                    \
+	S(PROMPT_INSERT, GUARDED,                                                                  \
+	  "INSERT INTO prompts (session, turn, id, call_id, kind, request, state, created_at) "    \
+	  "SELECT row, ?3, ?4, ?5, ?6, ?7, 'open', ?8 FROM sessions "                              \
+	  "WHERE row = ?1 AND generation = ?2")                                                    \
+	S(PROMPT_RESOLVE, GUARDED,                                                                 \
+	  "UPDATE prompts SET state = ?4, answer = ?5, resolved_at = ?6 "                          \
+	  "WHERE id = ?3 AND session = ?1 AND state = 'open' AND "                                 \
+	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                    \
+	S(GRANT_INSERT, GUARDED,                                                                   \
+	  "INSERT OR REPLACE INTO grants (session, server, name, created_at) "                     \
+	  "SELECT row, ?3, ?4, ?5 FROM sessions WHERE row = ?1 AND generation = ?2")               \
 	S(SESSION_DELETE, GUARDED, "DELETE FROM sessions WHERE row = ?1 AND generation = ?2")      \
 	S(EVENTS_DELETE, 0,                                                                        \
 	  "DELETE FROM events WHERE session = ?1 AND seq > 0")                                     \
@@ -69,7 +99,16 @@
 	S(SESSIONS_PAGE, 0,                                                                        \
 	  "SELECT " SESSION_COLUMNS " FROM sessions WHERE owner = ?1 AND "                         \
 	  "(updated_at, row) < (?2, ?3) ORDER BY updated_at DESC, row DESC LIMIT ?4")              \
-	S(SESSIONS_NOT_IDLE, 0, "SELECT " SESSION_COLUMNS " FROM sessions WHERE state <> 'idle'")  \
+	S(SESSIONS_PROCESSING, 0,                                                                  \
+	  "SELECT id FROM sessions WHERE state = 'processing'")                                    \
+	S(STEPS, 0,                                                                                \
+	  "SELECT n, content_end, reasoning_end, echo FROM steps WHERE turn = ?1 ORDER BY n")      \
+	S(CALLS, 0,                                                                                \
+	  "SELECT step, id, server, name, model_name, arguments, status, may_repeat, output, "     \
+	  "is_error, started_at FROM calls WHERE turn = ?1 ORDER BY row")                          \
+	S(PROMPT, 0,                                                                               \
+	  "SELECT call_id, kind, state, request FROM prompts WHERE id = ?1 AND session = ?2")      \
+	S(GRANT, 0, "SELECT 1 FROM grants WHERE session = ?1 AND server = ?2 AND name = ?3")       \
 	S(LAST_SEQ, 0, "SELECT max(seq) FROM events WHERE session = ?1")                           \
 	S(TURN_LAST, 0,                                                                            \
 	  "SELECT row, id, generation, state, provider, model, message_id, crashes, handed_over, " \
@@ -85,7 +124,7 @@
 	S(MESSAGE_OF_TURN, 0,                                                                      \
 	  "SELECT content, extra FROM messages WHERE turn = ?1 AND role = 'assistant'")            \
 	S(HISTORY, 0,                                                                              \
-	  "SELECT role, content, extra, echo, status FROM messages WHERE session = ?1 "            \
+	  "SELECT role, content, echo, turn FROM messages WHERE session = ?1 "                     \
 	  "ORDER BY row DESC LIMIT ?2")                                                            \
 	S(EVENT_AT, 0, "SELECT generation FROM events WHERE session = ?1 AND seq = ?2")            \
 	S(EVENTS_AFTER, 0,                                                                         \

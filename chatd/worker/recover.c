@@ -40,7 +40,7 @@ static int recover_session(struct worker *w, const char *id)
 
 int recover(struct worker *w)
 {
-	auto_json json_t *ids = query_not_idle(event_log_db(w->log));
+	auto_json json_t *ids = query_processing(event_log_db(w->log));
 	json_t *id;
 	size_t i, n = 0;
 
