@@ -48,7 +48,7 @@ bool answer_head_get(const struct answer_head *h, const char *name, char *out, s
 {
 	size_t name_len = strlen(name);
 	const char *p = h->lines.data;
-	const char *end = p + h->lines.len;
+	const char *end = h->lines.len ? p + h->lines.len : p;
 
 	while (p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));

@@ -1,5 +1,6 @@
 /*
- * test_provider_streams.c - each recorded stream, split anywhere, yields what its .expect.json says.
+ * test_provider_streams.c - each recorded stream, split anywhere, yields what its .expect.json
+ * says.
  */
 #include "chatd/provider/reply.h"
 
@@ -24,7 +25,8 @@ static void take_deltas(struct answer *a, struct told *told)
 
 	while (answer_next(a, &kind, &s)) {
 		ck_assert_msg(s.n > 0, "%s: empty delta", told->name);
-		ck_assert_msg(json_utf8_prefix(s.p, s.n) == s.n, "%s: half a character", told->name);
+		ck_assert_msg(json_utf8_prefix(s.p, s.n) == s.n, "%s: half a character",
+			      told->name);
 		buf_add(kind == DELTA_TEXT ? &told->text : &told->reasoning, s.p, s.n);
 	}
 }
@@ -56,23 +58,24 @@ static void same_calls(const struct told *t, const struct provider_result *r, co
 
 	ck_assert_msg(r->n_calls == json_array_size(want), "%s (%s): %zu calls instead of %zu",
 		      t->name, t->how, r->n_calls, json_array_size(want));
-	json_array_foreach(want, i, call) {
+	json_array_foreach (want, i, call) {
 		const struct provider_call *c = &r->calls[i];
 
 		same_text(t, "call id", c->id, json_object_get(call, "id"));
 		same_text(t, "call name", c->name, json_object_get(call, "name"));
 		same_string(t, "call arguments", c->arguments.p, c->arguments.n,
 			    json_object_get(call, "arguments"));
-		ck_assert_msg(!r->fault || c->cut, "%s: a call of a failed answer may run", t->name);
+		ck_assert_msg(!r->fault || c->cut, "%s: a call of a failed answer may run",
+			      t->name);
 	}
 }
 
 static void same_number(const struct told *t, const char *what, int64_t got, const json_t *want)
 {
 	if (want)
-		ck_assert_msg(got == json_integer_value(want), "%s (%s): %s is %lld instead of %lld",
-			      t->name, t->how, what, (long long)got,
-			      (long long)json_integer_value(want));
+		ck_assert_msg(got == json_integer_value(want),
+			      "%s (%s): %s is %lld instead of %lld", t->name, t->how, what,
+			      (long long)got, (long long)json_integer_value(want));
 }
 
 static void same_usage(const struct told *t, const struct provider_usage *u, const json_t *want)
@@ -91,8 +94,8 @@ static void same_error(const struct told *t, const struct provider_result *r, co
 	char number[32];
 
 	if (!json_is_object(want)) {
-		ck_assert_msg(r->fault == FAULT_NONE, "%s (%s): fault %d: %s", t->name, t->how, r->fault,
-			      r->error.message ? r->error.message : "");
+		ck_assert_msg(r->fault == FAULT_NONE, "%s (%s): fault %d: %s", t->name, t->how,
+			      r->fault, r->error.message ? r->error.message : "");
 		return;
 	}
 	same_text(t, "error type", r->error.type, json_object_get(want, "type"));
@@ -112,7 +115,8 @@ static void same_error(const struct told *t, const struct provider_result *r, co
 }
 
 /* What only Anthropic has: block types, the provider's own calls, signatures. */
-static void same_blocks(const struct told *t, const struct anthropic_stream *s, const json_t *expect)
+static void same_blocks(const struct told *t, const struct anthropic_stream *s,
+			const json_t *expect)
 {
 	const json_t *blocks = json_object_get(expect, "blocks");
 	const json_t *calls = json_object_get(expect, "server_tool_calls");
@@ -135,7 +139,8 @@ static void same_blocks(const struct told *t, const struct anthropic_stream *s, 
 		n_calls++;
 		same_text(t, "server call type", type, json_object_get(call, "type"));
 		same_text(t, "server call id", json_get_str(o, "id"), json_object_get(call, "id"));
-		same_text(t, "server call name", json_get_str(o, "name"), json_object_get(call, "name"));
+		same_text(t, "server call name", json_get_str(o, "name"),
+			  json_object_get(call, "name"));
 		same_text(t, "server call arguments", json_get_str(o, "input"),
 			  json_object_get(call, "arguments"));
 	}
@@ -278,24 +283,26 @@ START_TEST(a_200_that_is_no_stream_is_the_right_error)
 		{DIALECT_OPENAI, "data: [DONE] ", FAULT_PROVIDER_TRUNCATED, "truncated", NULL},
 		{DIALECT_OPENAI, "{\"error\":{\"message\":\"too long\",\"type\":\"t\"}}",
 		 FAULT_PROVIDER_ERROR, "t", "too long"},
-		{DIALECT_OPENAI, "\r\n [{\"error\":{\"message\":\"boxed\"}}]", FAULT_PROVIDER_ERROR, NULL,
-		 "boxed"},
+		{DIALECT_OPENAI, "\r\n [{\"error\":{\"message\":\"boxed\"}}]", FAULT_PROVIDER_ERROR,
+		 NULL, "boxed"},
 		{DIALECT_OPENAI, "{\"detail\":\"no\"}", FAULT_PROVIDER_ERROR, NULL, "no"},
 		{DIALECT_ANTHROPIC,
 		 "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"m\"}}",
 		 FAULT_PROVIDER_ERROR, "api_error", "m"},
-		{DIALECT_OPENAI, "{\"error\":{\"message\":\"cut", FAULT_PROVIDER_PROTOCOL, NULL, NULL},
+		{DIALECT_OPENAI, "{\"error\":{\"message\":\"cut", FAULT_PROVIDER_PROTOCOL, NULL,
+		 NULL},
 		{DIALECT_OPENAI, "{\"hello\":1}", FAULT_PROVIDER_PROTOCOL, NULL, NULL},
 		{DIALECT_ANTHROPIC, "{\"hello\":1}", FAULT_PROVIDER_PROTOCOL, NULL, NULL},
 		{DIALECT_OPENAI, "<!DOCTYPE html><html>", FAULT_PROVIDER_PROTOCOL, NULL, NULL},
 		{DIALECT_ANTHROPIC, "\n<html>", FAULT_PROVIDER_PROTOCOL, NULL, NULL},
 		{DIALECT_OPENAI, "data: {oops}\n\n", FAULT_PROVIDER_PROTOCOL, NULL, NULL},
 		{DIALECT_ANTHROPIC, "data: {oops}\n\n", FAULT_PROVIDER_PROTOCOL, NULL, NULL},
-		{DIALECT_OPENAI, "event: error\ndata: out of memory\n\n", FAULT_PROVIDER_ERROR, NULL,
-		 "out of memory"},
+		{DIALECT_OPENAI, "event: error\ndata: out of memory\n\n", FAULT_PROVIDER_ERROR,
+		 NULL, "out of memory"},
 		{DIALECT_OPENAI, "error: {\"detail\":\"x\",\"error\":{\"message\":\"box\"}}\n",
 		 FAULT_PROVIDER_ERROR, NULL, "box"},
-		{DIALECT_OPENAI, "data: {\"object\":\"error\",\"message\":\"old\",\"code\":400}\n\n",
+		{DIALECT_OPENAI,
+		 "data: {\"object\":\"error\",\"message\":\"old\",\"code\":400}\n\n",
 		 FAULT_PROVIDER_ERROR, NULL, "old"},
 	};
 
@@ -303,7 +310,8 @@ START_TEST(a_200_that_is_no_stream_is_the_right_error)
 		struct outcome o;
 
 		answer_of(&o, cases[i].dialect, cases[i].body, strlen(cases[i].body));
-		ck_assert_msg(o.r.fault == cases[i].fault, "%s: fault %d", cases[i].body, o.r.fault);
+		ck_assert_msg(o.r.fault == cases[i].fault, "%s: fault %d", cases[i].body,
+			      o.r.fault);
 		ck_assert_pstr_eq(o.r.error.type, cases[i].type);
 		if (cases[i].message)
 			ck_assert_pstr_eq(o.r.error.message, cases[i].message);
@@ -320,14 +328,17 @@ START_TEST(odd_chunks_are_read_leniently)
 		const char *chunk, *text;
 	} cases[] = {
 		{"{\"choices\":[{\"delta\":{\"content\":\"a\\ud83db\"}}]}", "a\xef\xbf\xbd"
-									   "b"},
+									    "b"},
 		{"{\"choices\":[{\"delta\":{\"content\":\"\\ude00\"}}]}", "\xef\xbf\xbd"},
-		{"{\"choices\":[{\"delta\":{\"content\":\"\\ud83d\\ude00\"}}]}", "\xf0\x9f\x98\x80"},
-		{"{\"choices\":[{\"delta\":{\"content\":\"a\xf0\x9f\"}}]}", "a\xef\xbf\xbd\xef\xbf\xbd"},
+		{"{\"choices\":[{\"delta\":{\"content\":\"\\ud83d\\ude00\"}}]}",
+		 "\xf0\x9f\x98\x80"},
+		{"{\"choices\":[{\"delta\":{\"content\":\"a\xf0\x9f\"}}]}",
+		 "a\xef\xbf\xbd\xef\xbf\xbd"},
 		{"{\"created\":123456789012345678901234567890,\"choices\":[{\"delta\":{\"content\":"
 		 "\"x\"}}]}",
 		 "x"},
-		{"{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}},{\"index\":1,\"delta\":{"
+		{"{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}},{\"index\":1,\"delta\":"
+		 "{"
 		 "\"content\":\"y\"}}]}",
 		 "x"},
 		{"{\"choices\":null}", ""},
@@ -392,18 +403,26 @@ START_TEST(calls_without_or_with_equal_indexes_are_told_apart)
 {
 	static const char *const bodies[] = {
 		/* no index at all */
-		"data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\","
-		"\"arguments\":\"{}\"}},{\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":\"{\"}},"
+		"data: "
+		"{\"choices\":[{\"delta\":{\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":"
+		"\"f\","
+		"\"arguments\":\"{}\"}},{\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":"
+		"\"{\"}},"
 		"{\"function\":{\"arguments\":\"}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n",
 		/* each has index 0 */
-		"data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{"
+		"data: "
+		"{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{"
 		"\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}\n\n"
-		"data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"b\",\"function\":{"
+		"data: "
+		"{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"b\",\"function\":{"
 		"\"name\":\"g\",\"arguments\":\"{}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n",
 		/* interleaved */
-		"data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{"
-		"\"name\":\"f\",\"arguments\":\"{\"}},{\"index\":1,\"id\":\"b\",\"function\":{\"name\":"
-		"\"g\",\"arguments\":\"{\"}},{\"index\":0,\"function\":{\"arguments\":\"}\"}},{\"index\":1,"
+		"data: "
+		"{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{"
+		"\"name\":\"f\",\"arguments\":\"{\"}},{\"index\":1,\"id\":\"b\",\"function\":{"
+		"\"name\":"
+		"\"g\",\"arguments\":\"{\"}},{\"index\":0,\"function\":{\"arguments\":\"}\"}},{"
+		"\"index\":1,"
 		"\"function\":{\"arguments\":\"}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n",
 	};
 
@@ -460,7 +479,8 @@ static void many_calls(struct outcome *o, int n)
 
 	for (int i = 0; i < n; i++)
 		buf_addf(&body,
-			 "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":%d,\"id\":\"c%d\","
+			 "data: "
+			 "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":%d,\"id\":\"c%d\","
 			 "\"function\":{\"name\":\"f\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n",
 			 i, i);
 	answer_of(o, DIALECT_OPENAI, body.data, body.len);
@@ -489,7 +509,8 @@ static void many_blocks(struct outcome *o, int n)
 			 "data: {\"type\":\"content_block_start\",\"index\":%d,\"content_block\":{"
 			 "\"type\":\"new\"}}\n\n",
 			 i);
-	buf_adds(&body, "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n");
+	buf_adds(&body,
+		 "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n");
 	answer_of(o, DIALECT_ANTHROPIC, body.data, body.len);
 }
 
@@ -510,16 +531,20 @@ END_TEST
 START_TEST(reasoning_is_kept_for_the_way_back)
 {
 	static const char body[] =
-		"data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"a\",\"reasoning_details\":["
+		"data: "
+		"{\"choices\":[{\"delta\":{\"reasoning_content\":\"a\",\"reasoning_details\":["
 		"{\"type\":\"reasoning.text\",\"text\":\"a\",\"index\":0}]}}]}\n\n"
-		"data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"b\",\"reasoning_details\":["
+		"data: "
+		"{\"choices\":[{\"delta\":{\"reasoning_content\":\"b\",\"reasoning_details\":["
 		"{\"type\":\"reasoning.text\",\"text\":\"b\",\"index\":0}]}}]}\n\n"
-		"data: {\"choices\":[{\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning.text\","
+		"data: "
+		"{\"choices\":[{\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning.text\","
 		"\"signature\":\"S\",\"index\":0},{\"type\":\"reasoning.encrypted\",\"data\":\"D\","
 		"\"index\":1}]},\"finish_reason\":\"stop\"}]}\n\n";
 	static const char want[] =
 		"{\"reasoning_content\":\"ab\",\"reasoning_details\":[{\"type\":\"reasoning.text\","
-		"\"text\":\"ab\",\"index\":0,\"signature\":\"S\"},{\"type\":\"reasoning.encrypted\","
+		"\"text\":\"ab\",\"index\":0,\"signature\":\"S\"},{\"type\":\"reasoning."
+		"encrypted\","
 		"\"data\":\"D\",\"index\":1}]}";
 	struct outcome o;
 	char *echo;
@@ -543,7 +568,9 @@ START_TEST(blocks_are_kept_for_the_way_back_but_for_empty_and_cut_ones)
 		"data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"
 		"\"signature_delta\",\"signature\":\"S\"}}\n\n"
 		"data: {\"type\":\"content_block_stop\",\"index\":0}\n\n"
-		"data: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"text\","
+		"data: "
+		"{\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":"
+		"\"text\","
 		"\"text\":\"\"}}\n\ndata: {\"type\":\"content_block_stop\",\"index\":1}\n\n"
 		"data: {\"type\":\"content_block_start\",\"index\":2,\"content_block\":{\"type\":"
 		"\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{}}}\n\n"
@@ -557,7 +584,8 @@ START_TEST(blocks_are_kept_for_the_way_back_but_for_empty_and_cut_ones)
 		"data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"max_tokens\"}}\n\n";
 	static const char want[] =
 		"[{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"S\"},"
-		"{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":\"{\\\"x\\\": 0.10}\"}]";
+		"{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":\"{\\\"x\\\": "
+		"0.10}\"}]";
 	struct outcome o;
 	char *echo;
 
