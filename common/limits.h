@@ -60,6 +60,7 @@
 #define LIMIT_SNAPSHOT_BYTES	(2 * 1024 * 1024) /* of recent messages in a snapshot; older ones are paged */
 #define LIMIT_PAGE_BYTES	(8 * 1024 * 1024) /* of messages in one page of a list */
 #define LIMIT_CALL_ID		127		/* longest tool_invocation_id kept; providers send under 64 */
+#define LIMIT_PROGRESS_MS	100	/* at most one tool_progress of a call in this time */
 #define LIMIT_ROUNDS		50		/* steps of one turn: a model that only calls tools is stopped */
 #define LIMIT_TITLE		80		/* bytes of the first message that become the title */
 #define LIMIT_CRASHES		3		/* worker deaths without progress that end a turn */

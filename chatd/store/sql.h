@@ -34,9 +34,6 @@
 	S(RUN_RESTART, GUARDED,                                                                    \
 	  "UPDATE sessions SET generation = ?2, state = 'processing' "                             \
 	  "WHERE row = ?1 AND generation = ?2 - 1")                                                \
-	S(RUN_END, GUARDED,                                                                        \
-	  "UPDATE sessions SET state = 'idle', last_seq = ?3, updated_at = ?4 "                    \
-	  "WHERE row = ?1 AND generation = ?2")                                                    \
 	S(TURN_INSERT, GUARDED | NEW_TURN,                                                         \
 	  "INSERT INTO turns (session, generation, id, state, provider, model, message_id, "       \
 	  "first_seq, started_at) "                                                                \
@@ -46,7 +43,9 @@
 	  "UPDATE turns SET generation = ?2, crashes = ?4, handed_over = 0 WHERE row = ?3 AND "    \
 	  "session = ?1 AND EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")   \
 	S(TURN_PROGRESS, GUARDED,                                                                  \
-	  "UPDATE turns SET crashes = 0 WHERE row = ?3 AND session = ?1 AND generation = ?2")      \
+	  "UPDATE turns SET crashes = 0, input_tokens = ?4, output_tokens = ?5, "                    \
+	  "cache_read_tokens = ?6, cache_write_tokens = ?7 "                                       \
+	  "WHERE row = ?3 AND session = ?1 AND generation = ?2")                                   \
 	S(TURN_HANDOVER, GUARDED,                                                                  \
 	  "UPDATE turns SET handed_over = 1 WHERE row = ?3 AND session = ?1 AND generation = ?2")  \
 	S(TURN_END, GUARDED,                                                                       \

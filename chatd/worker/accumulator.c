@@ -123,7 +123,8 @@ static void prompt_pending(struct accumulator *a, const json_t *payload)
 		return;
 	(void)json_array_append(a->prompts, prompt);
 	if (tool)
-		set_status(tool, "waiting");
+		set_status(tool, json_is_true(json_object_get(prompt, "uncertain")) ? "uncertain"
+										    : "waiting");
 }
 
 static void prompt_resolved(struct accumulator *a, const json_t *payload)
@@ -132,6 +133,7 @@ static void prompt_resolved(struct accumulator *a, const json_t *payload)
 	json_t *prompt;
 	size_t i;
 
+	tool_update(tool_of(a, payload), payload, NULL);
 	json_array_foreach (a->prompts, i, prompt) {
 		const char *have = json_get_str(prompt, "id");
 
@@ -145,7 +147,7 @@ static void prompt_resolved(struct accumulator *a, const json_t *payload)
 static bool is_open(const char *status)
 {
 	return status && (strcmp(status, "pending") == 0 || strcmp(status, "waiting") == 0 ||
-			  strcmp(status, "running") == 0);
+			  strcmp(status, "running") == 0 || strcmp(status, "uncertain") == 0);
 }
 
 /* A turn's end: nothing runs or waits any more. */

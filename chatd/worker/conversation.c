@@ -51,9 +51,9 @@ static void on_call(void *arg, const struct call_row *c)
 	if (c->step < 1 || (size_t)c->step > s->n)
 		return;
 	step = &s->list[c->step - 1];
-	(void)json_array_append_new(step->calls,
-				    json_pack("{s:s, s:s, s:o}", "id", c->id, "name", c->model_name,
-					      "arguments", json_stringn(c->arguments.p, c->arguments.n)));
+	(void)json_array_append_new(
+		step->calls, json_pack("{s:s, s:s, s:o}", "id", c->id, "name", c->model_name,
+				       "arguments", json_stringn(c->arguments.p, c->arguments.n)));
 	result = json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id", c->id, "content",
 			   c->output.n ? json_stringn(c->output.p, c->output.n)
 				       : json_string(strcmp(c->status, "done") == 0
@@ -89,7 +89,8 @@ static void add_answer(json_t *out, const char *text, size_t n, json_t *calls, j
 }
 
 /* The answer of one turn. 1, or -1. */
-static int add_turn(json_t *out, struct db *db, int64_t turn, const char *text, size_t n, json_t *echo)
+static int add_turn(json_t *out, struct db *db, int64_t turn, const char *text, size_t n,
+		    json_t *echo)
 {
 	struct steps s = {0};
 	size_t from = 0;
@@ -111,7 +112,8 @@ static int add_turn(json_t *out, struct db *db, int64_t turn, const char *text, 
 	return r;
 }
 
-json_t *conversation(struct db *db, int64_t session, int64_t running_turn, const struct accumulator *acc)
+json_t *conversation(struct db *db, int64_t session, int64_t running_turn,
+		     const struct accumulator *acc)
 {
 	auto_json json_t *stored = query_history(db, session);
 	json_t *out = json_array();

@@ -14,4 +14,5 @@
  * its result, also one that was never completed: providers refuse a conversation without. NULL if
  * the log can't be read.
  */
-json_t *conversation(struct db *db, int64_t session, int64_t running_turn, const struct accumulator *acc);
+json_t *conversation(struct db *db, int64_t session, int64_t running_turn,
+		     const struct accumulator *acc);

@@ -1,9 +1,10 @@
 /*
  * recover.c - taking up what an earlier worker left running. See recover.h.
  *
- * The log says which sessions of ours were not idle. For each the events of its turn are folded
- * into the accumulator, so that a turn that must end keeps what was said, and the turn is resumed
- * under a new generation. Whatever the dead worker might still try to write is refused by that.
+ * The log says which sessions of ours were processing. Each is loaded, which folds the events of
+ * its turn into the accumulator, and the turn is resumed under a new generation. Whatever the dead
+ * worker might still try to write is refused by that. Turns that wait for a person are left as they
+ * are: rows.
  */
 #include "chatd/worker/recover.h"
 
@@ -13,14 +14,6 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "proto/shard.h"
-
-static void fold(void *arg, const struct chat_event *e)
-{
-	struct session *s = arg;
-	auto_json json_t *payload = json_read(e->payload.p, e->payload.n, NULL, 0);
-
-	accumulator_apply(&s->acc, e->type, payload);
-}
 
 static int recover_session(struct worker *w, const char *id)
 {
@@ -32,10 +25,7 @@ static int recover_session(struct worker *w, const char *id)
 		return why == FAULT_SESSION_NOT_FOUND ? 0 : -1;
 	if (query_last_turn(event_log_db(w->log), s->log.row, &t) != 1)
 		return -1;
-	if (query_events(event_log_db(w->log), s->log.row, t.first_seq - 1, fold, s) != 1)
-		return -1;
-	turn_resume(s, &t);
-	return 0;
+	return turn_resume(s, &t);
 }
 
 int recover(struct worker *w)

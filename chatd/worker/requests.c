@@ -109,8 +109,8 @@ static enum fault choose_model(struct worker *w, const struct session *s, const 
 
 static json_t *busy_members(const struct session *s)
 {
-	return json_pack("{s:s, s:I, s:s}", "turn_id", turn_id(s->turn), "generation",
-			 (json_int_t)turn_generation(s->turn), "state", session_state(s));
+	return json_pack("{s:s, s:I, s:s}", "turn_id", s->last_turn_id, "generation",
+			 (json_int_t)s->generation, "state", session_state(s));
 }
 
 static json_t *field_error(const char *field, const char *message)
@@ -121,11 +121,14 @@ static json_t *field_error(const char *field, const char *message)
 /* Is the session free for another turn? Interrupts the running one if that was asked for. */
 static bool make_room(struct session *s, struct link *l, const struct msg_send_message *m)
 {
-	if (!s->turn)
+	if (!session_is_busy(s))
 		return true;
 	if (str_eq(m->on_busy, "interrupt")) {
-		turn_abort(s->turn, "interrupt");
-		return true;
+		enum fault fault = turn_abort(s, "interrupt");
+
+		if (fault != FAULT_NONE)
+			link_reply_fault(l, m->req, fault, NULL);
+		return fault == FAULT_NONE;
 	}
 	if (str_eq(m->on_busy, "queue"))
 		link_reply_fault(l, m->req, FAULT_BAD_FIELD,
@@ -267,7 +270,7 @@ static void get_session(struct worker *w, struct link *l, const struct msg *msg)
 	o = session_row_json(&row);
 	(void)json_object_set_new(o, "last_seq", json_integer((json_int_t)s->log.committed));
 	(void)json_object_set_new(o, "turn_id",
-				  s->turn ? json_string(turn_id(s->turn)) : json_null());
+				  session_is_busy(s) ? json_string(s->last_turn_id) : json_null());
 	link_reply(l, m->req, o);
 }
 
@@ -357,16 +360,20 @@ static void abort_turn(struct worker *w, struct link *l, const struct msg *msg)
 
 	if (!s) {
 		link_reply_fault(l, m->req, why, NULL);
-	} else if (!s->turn) {
+	} else if (!session_is_busy(s)) {
 		link_reply_fault(l, m->req, FAULT_NOT_PROCESSING, NULL);
-	} else if (m->turn_id.n && !str_eq(m->turn_id, turn_id(s->turn))) {
+	} else if (m->turn_id.n && !str_eq(m->turn_id, s->last_turn_id)) {
 		link_reply_fault(l, m->req, FAULT_TURN_MISMATCH, busy_members(s));
 	} else {
 		body = json_pack("{s:s, s:s, s:I}", "session_id", s->log.id, "turn_id",
-				 turn_id(s->turn), "generation",
-				 (json_int_t)turn_generation(s->turn));
-		turn_abort(s->turn, "user");
-		reply_when_stored(w, s, l, m->req, body);
+				 s->last_turn_id, "generation", (json_int_t)s->generation);
+		why = turn_abort(s, "user");
+		if (why == FAULT_NONE) {
+			reply_when_stored(w, s, l, m->req, body);
+			return;
+		}
+		json_decref(body);
+		link_reply_fault(l, m->req, why, NULL);
 	}
 }
 
@@ -376,22 +383,32 @@ static void delete_session(struct worker *w, struct link *l, const struct msg *m
 	enum fault why;
 	struct session *s = session_get(w, m->session_id, m->owner, &why);
 
-	if (!s) {
-		link_reply_fault(l, m->req, why, NULL);
-	} else if (event_log_is_stalled(w->log)) {
-		link_reply_fault(l, m->req, FAULT_LOG_UNAVAILABLE, NULL);
-	} else {
-		session_delete(s);
+	if (s)
+		why = event_log_is_stalled(w->log) ? FAULT_LOG_UNAVAILABLE : session_delete(s);
+	if (s && why == FAULT_NONE)
 		reply_when_stored(w, s, l, m->req, NULL);
-	}
+	else
+		link_reply_fault(l, m->req, why, NULL);
 }
 
 static void resolve_prompt(struct worker *w, struct link *l, const struct msg *msg)
 {
 	const struct msg_resolve_prompt *m = &msg->resolve_prompt;
+	struct session *s = find_or_refuse(w, l, m->req, m->owner, m->session_id);
+	auto_free char *prompt_id = str_dup(m->prompt_id);
+	auto_json json_t *answer = json_read(m->answer.p, m->answer.n, NULL, 0);
+	const char *text = NULL;
+	enum fault why;
 
-	if (find_or_refuse(w, l, m->req, m->owner, m->session_id))
-		link_reply_fault(l, m->req, FAULT_PROMPT_NOT_FOUND, NULL);
+	if (!s)
+		return;
+	why = turn_answer(s, prompt_id, answer, &text);
+	if (why == FAULT_NONE)
+		reply_when_stored(w, s, l, m->req,
+				  json_pack("{s:s, s:s, s:s}", "session_id", s->log.id, "turn_id",
+					    s->last_turn_id, "prompt_id", prompt_id));
+	else
+		link_reply_fault(l, m->req, why, text ? json_pack("{s:s}", "message", text) : NULL);
 }
 
 static void status(struct worker *w, struct link *l, const struct msg *msg)

@@ -55,8 +55,19 @@ static char *dup_or_null(const char *text)
 	return copy;
 }
 
-/* The last turn's answer, as the accumulator of a session that is not running. */
-static int load_answer(struct session *s, struct db *db)
+static void fold(void *arg, const struct chat_event *e)
+{
+	struct session *s = arg;
+	auto_json json_t *payload = json_read(e->payload.p, e->payload.n, NULL, 0);
+
+	accumulator_apply(&s->acc, e->type, payload);
+}
+
+/*
+ * The last turn, as the accumulator: its stored answer, or, if it is not over, the fold of its
+ * events. 1, 0 if there was none, or -1.
+ */
+static int load_turn(struct session *s, struct db *db, const char *state)
 {
 	auto_turn_row struct turn_row t = {0};
 	auto_json json_t *answer = NULL;
@@ -65,6 +76,11 @@ static int load_answer(struct session *s, struct db *db)
 	if (r <= 0)
 		return r;
 	strcpy(s->last_turn_id, t.id);
+	s->turn_started_at = t.started_at;
+	if (strcmp(state, "idle") != 0) {
+		s->waiting = strcmp(state, "waiting") == 0;
+		return query_events(db, s->log.row, t.first_seq - 1, fold, s);
+	}
 	r = query_answer(db, t.row, &answer);
 	if (r == 1)
 		accumulator_load(&s->acc, answer, t.stop_reason);
@@ -98,7 +114,7 @@ struct session *session_load(struct worker *w, const char *id, enum fault *ret_w
 	s->model = dup_or_null(row.model);
 	s->system = dup_or_null(row.system);
 	s->metadata = dup_or_null(row.metadata);
-	if (load_answer(s, event_log_db(w->log)) < 0) {
+	if (load_turn(s, event_log_db(w->log), row.state) < 0) {
 		s->gone = true;
 		*ret_why = FAULT_LOG_UNAVAILABLE;
 		return NULL;
@@ -179,7 +195,14 @@ void session_emit(struct session *s, struct log_turn *t, enum chat_event_type ty
 
 const char *session_state(const struct session *s)
 {
-	return s->turn ? turn_session_state(s->turn) : "idle";
+	if (s->turn)
+		return turn_session_state(s->turn);
+	return s->waiting ? "waiting" : "idle";
+}
+
+bool session_is_busy(const struct session *s)
+{
+	return s->turn || s->waiting;
 }
 
 void session_subscribe(struct session *s, struct link *l, uint64_t number)
@@ -219,17 +242,18 @@ static void on_deleted(void *arg, bool ok)
 	log_info("session.deleted", "session=%s ok=%d", s->log.id, ok);
 }
 
-void session_delete(struct session *s)
+enum fault session_delete(struct session *s)
 {
 	struct worker *w = s->worker;
 
-	if (s->turn)
-		turn_abort(s->turn, "cleared");
+	if (session_is_busy(s) && turn_abort(s, "cleared") != FAULT_NONE)
+		return FAULT_LOG_UNAVAILABLE;
 	session_emit(s, NULL, CHAT_EVENT_SESSION_CLEARED, json_object());
 	event_log_write(w->log, SQL_EVENTS_DELETE, &s->log, NULL, s->generation, "");
 	event_log_write(w->log, SQL_SESSION_DELETE, &s->log, NULL, s->generation, "");
 	event_log_after(w->log, &s->log, on_deleted, s);
 	s->gone = true;
+	return FAULT_NONE;
 }
 
 void session_lost(struct session *s)

@@ -31,7 +31,9 @@ struct session {
 	uint64_t last_seq;   /* last one assigned */
 	struct accumulator acc;
 	char last_turn_id[ID_LEN]; /* "" before the first turn */
-	struct turn *turn;	   /* borrowed from the worker's list; NULL while idle */
+	struct turn *turn;	   /* while it runs (or is about to wait); NULL otherwise */
+	bool waiting;		   /* its turn waits for a person, as rows only */
+	int64_t turn_started_at;   /* of the turn that runs or waits */
 	bool gone;		   /* deleted or lost: nobody finds it any more */
 	bool on_sweep_list;
 	LIST_HEAD(subscription_list, subscription) subs;
@@ -59,12 +61,15 @@ void session_emit_text(struct session *s, struct log_turn *t, enum chat_event_ty
 		       const char *p, size_t n);
 
 const char *session_state(const struct session *s); /* "idle", "processing" or "waiting" */
+/* Is there a turn, running or waiting? Its id is last_turn_id. */
+bool session_is_busy(const struct session *s);
 
 void session_subscribe(struct session *s, struct link *l, uint64_t sub);
 void subscription_end(struct subscription *sub);
 
-/* Deletes: the turn is aborted, viewers are told, the rows go. */
-void session_delete(struct session *s);
+/* Deletes: the turn is aborted, viewers are told, the rows go. FAULT_NONE, or
+ * FAULT_LOG_UNAVAILABLE. */
+enum fault session_delete(struct session *s);
 /* Another process took the session over: forgets it without writing. */
 void session_lost(struct session *s);
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chatd/worker/turn.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -42,13 +41,13 @@ static void add_turn(struct buf *b, const struct session *s)
 {
 	char started[CLOCK_ISO_LEN + 1];
 
-	if (!s->turn) {
+	if (!session_is_busy(s)) {
 		buf_adds(b, ",\"turn\":null");
 		return;
 	}
-	clock_iso(turn_started_at(s->turn), started);
+	clock_iso(s->turn_started_at, started);
 	buf_addf(b, ",\"turn\":{\"id\":\"%s\",\"state\":\"%s\",\"started_at\":\"%s\"}",
-		 turn_id(s->turn), turn_session_state(s->turn), started);
+		 s->last_turn_id, session_state(s), started);
 }
 
 static int add_messages(struct buf *b, const struct session *s)

@@ -1,10 +1,9 @@
 /*
  * turn.h - the processing of one user message to its end.
  *
- * A turn is owned by the worker (its list of running turns) from turn_start() until its end is
- * committed. Nobody who watches or stops watching matters to it. Its identity (session, turn,
- * generation, id of the answer) is fixed in turn_start() and committed before the provider is
- * asked.
+ * A turn is owned by the worker while it runs, and is nothing but rows while it waits for a person.
+ * Nobody who watches or stops watching matters to it. Its identity (session, turn, generation, id
+ * of the answer) is fixed in turn_start() and committed before the provider is asked.
  */
 #pragma once
 
@@ -21,22 +20,32 @@ struct turn_request {
 struct turn *turn_start(struct session *s, const struct turn_request *r);
 
 /*
- * Takes up a turn that a dead or restarted worker left: under a new generation, asked again, unless
- * it took too many workers down or the operator wants such turns to end: then it ends with an
- * error.
+ * Takes up a turn that a dead or restarted worker left: under a new generation, from its last
+ * complete step, unless it took too many workers down or the operator wants such turns to end: then
+ * it ends with an error. The accumulator of s holds the fold of its events. 0, or -1 if the log
+ * can't be read.
  */
-void turn_resume(struct session *s, const struct turn_row *row);
+int turn_resume(struct session *s, const struct turn_row *row);
 
-/* Ends it at once, as `aborted`: reason is "user", "interrupt" or "cleared". */
-void turn_abort(struct turn *t, const char *reason);
-/* Stops working on it without a word: the session was lost, or the worker is leaving. */
+/* Ends the turn of s, running or waiting, as `aborted`: reason is "user", "interrupt" or "cleared".
+ * FAULT_NONE, or FAULT_LOG_UNAVAILABLE if a waiting one can't be read. */
+enum fault turn_abort(struct session *s, const char *reason);
+
+/*
+ * An answer to a prompt of s. FAULT_NONE: it was taken and its writes are appended; else
+ * PROMPT_NOT_FOUND, ALREADY_RESOLVED, BAD_ANSWER (*ret_why: static text) or LOG_UNAVAILABLE, and
+ * nothing has changed.
+ */
+enum fault turn_answer(struct session *s, const char *prompt_id, const json_t *answer,
+		       const char **ret_why);
+
+/* Stops working on it without a word: the session was lost. */
 void turn_forget(struct turn *t);
 /* Leaves it to the next worker: what was gathered is written, and that this is no crash. */
 void turn_hand_over(struct turn *t);
 
 const char *turn_id(const struct turn *t);
 uint64_t turn_generation(const struct turn *t);
-int64_t turn_started_at(const struct turn *t);
 const char *turn_session_state(const struct turn *t); /* "processing" or "waiting" */
 
 /* For the worker's pass: emits what all turns have gathered. */

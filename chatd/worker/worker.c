@@ -162,6 +162,16 @@ static struct event *must(struct event *ev)
 	return ev;
 }
 
+/* The demo provider comes with a tool to show. */
+static bool has_demo(const struct options *o)
+{
+	for (size_t i = 0; i < o->n_providers; i++) {
+		if (strcmp(o->providers[i]->type, "demo") == 0)
+			return true;
+	}
+	return false;
+}
+
 static int set_up(struct process *p)
 {
 	static const struct timeval beat = {LIMIT_HEARTBEAT_WORKER_MS / 1000, 0};
@@ -182,6 +192,9 @@ static int set_up(struct process *p)
 		return r > 0 ? 78 : 75; /* 78: nothing to try again; 75: try again later */
 	}
 	w->env = provider_env_new(w->base);
+	w->toolbox = toolbox_new(w->base, w->options->tools, w->options->n_tools);
+	if (has_demo(w->options))
+		toolbox_add_demo(w->toolbox);
 	p->accept = must(event_new(w->base, p->listen_fd, EV_READ | EV_PERSIST, on_accept, p));
 	p->accept_pause = must(evtimer_new(w->base, on_accept_again, p));
 	p->heartbeat = must(event_new(w->base, -1, EV_PERSIST, on_heartbeat, p));
@@ -245,6 +258,7 @@ static void tear_down(struct process *p)
 	event_log_free(w->log);
 	links_free(w);
 	sessions_free(w);
+	toolbox_free(w->toolbox);
 	provider_env_free(w->env);
 	free_event(p->accept);
 	free_event(p->accept_pause);

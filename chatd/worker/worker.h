@@ -13,12 +13,14 @@
 #include "chatd/options.h"
 #include "chatd/provider/provider.h"
 #include "chatd/store/event_log.h"
+#include "chatd/tool/toolbox.h"
 
 struct session;
 struct turn;
 struct link;
 
 struct worker_stats {
+	uint64_t calls_ended;
 	uint64_t turns_started, turns_done, turns_aborted, turns_failed, turns_resumed;
 	uint64_t input_tokens, output_tokens;
 	uint64_t events_published, requests, provider_errors, provider_retries;
@@ -29,6 +31,7 @@ struct worker {
 	struct options *options; /* owned; replaced on SIGHUP */
 	const char *config_file;
 	struct provider_env *env;
+	struct toolbox *toolbox; /* owned */
 	struct event_log *log;
 	unsigned index, count;			      /* we are `index` of `count` workers */
 	bool stopping;				      /* takes no new turns */

@@ -130,7 +130,7 @@ static void live(void)
 	event_log_write(log_, SQL_TURN_END, &session, turn, 1, "Ttiituuuutt", "done", (int64_t)seq,
 			(int64_t)1, "stop", (int64_t)-1, (int64_t)-1, (int64_t)-1, (int64_t)-1,
 			NULL, NULL);
-	event_log_write(log_, SQL_RUN_END, &session, NULL, 1, "ii", (int64_t)seq, (int64_t)1);
+	event_log_write(log_, SQL_RUN_STATE, &session, NULL, 1, "tii", "idle", (int64_t)seq, (int64_t)1);
 	commit("d");
 	event_log_write(log_, SQL_SESSION_INSERT, &other, NULL, 0, "tttttti", "local", "t", "demo",
 			"m", NULL, NULL, (int64_t)1);

@@ -179,7 +179,7 @@ START_TEST(a_stale_generation_can_not_write)
 	}
 	told[0] = '\0';
 	event_at(1, 2);
-	event_log_write(log_, SQL_RUN_END, &session, NULL, 1, "ii", (int64_t)2, (int64_t)1);
+	event_log_write(log_, SQL_RUN_STATE, &session, NULL, 1, "tii", "idle", (int64_t)2, (int64_t)1);
 	event_log_after(log_, &session, on_after, "end");
 	event_log_commit(log_);
 	ck_assert_str_eq(told, "end- ");

@@ -1,0 +1,216 @@
+/*
+ * turn_ask.c - a step's question and its answer.
+ *
+ * PREPARING waits until every tool server is ready or has failed; then the conversation is read
+ * from the log, the provider asked, and what it says gathered. A whole answer either ends the turn
+ * or is a step whose calls turn_calls.c settles. An answer that was cut (by length or by the
+ * connection) runs no calls, whatever it asked for: they are recorded as received.
+ */
+#include "chatd/worker/turn_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "chatd/worker/conversation.h"
+#include "common/cleanup.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/require.h"
+
+static void gather(struct turn *t, enum chat_event_type type, const char *p, size_t n)
+{
+	if (t->state == TURN_ASKING)
+		turn_move(t, TURN_STREAMING);
+	if (t->gathered_type != type)
+		turn_flush(t);
+	t->gathered_type = type;
+	t->said += n;
+	while (t->gathered.len + n > LIMIT_CHUNK) {
+		size_t part = json_utf8_prefix(p, LIMIT_CHUNK - t->gathered.len);
+
+		buf_add(&t->gathered, p, part);
+		p += part;
+		n -= part;
+		turn_flush(t);
+	}
+	buf_add(&t->gathered, p, n);
+	if (t->gathered.len && !t->is_dirty) {
+		t->is_dirty = true;
+		TAILQ_INSERT_TAIL(&t->worker->dirty, t, dirty_link);
+	}
+	if (t->said > LIMIT_ANSWER)
+		turn_end_error(t, FAULT_ANSWER_TOO_LARGE, NULL,
+			       fault_message(FAULT_ANSWER_TOO_LARGE));
+}
+
+static void on_text(void *arg, const char *p, size_t n)
+{
+	gather(arg, CHAT_EVENT_RESPONSE_CHUNK, p, n);
+}
+
+static void on_reasoning(void *arg, const char *p, size_t n)
+{
+	gather(arg, CHAT_EVENT_REASONING_CHUNK, p, n);
+}
+
+static void on_retry(void *arg, const struct provider_error *e, int64_t wait_ms)
+{
+	struct turn *t = arg;
+	auto_free char *text = NULL;
+
+	REQUIRE(asprintf(&text, "%s Trying again in %.1f s.",
+			 e->message ? e->message : fault_message(FAULT_PROVIDER_ERROR),
+			 (double)wait_ms / 1000) >= 0);
+	t->worker->stats.provider_retries++;
+	log_info("turn.retry", "session=%s turn=%s status=%d wait_ms=%lld", t->session->log.id,
+		 t->ref->id, e->http_status, (long long)wait_ms);
+	turn_warn(t, FAULT_PROVIDER_RETRY, text);
+}
+
+static void add_count(int64_t *sum, int64_t n)
+{
+	if (n >= 0)
+		*sum = (*sum < 0 ? 0 : *sum) + n;
+}
+
+static void add_usage(struct provider_usage *sum, const struct provider_usage *u)
+{
+	if (!u->known)
+		return;
+	sum->known = true;
+	add_count(&sum->input, u->input);
+	add_count(&sum->output, u->output);
+	add_count(&sum->cache_read, u->cache_read);
+	add_count(&sum->cache_write, u->cache_write);
+}
+
+/* Calls that must not run: recorded as received, so that a person can see what was asked for. */
+static void record_calls(struct turn *t, const struct provider_result *r)
+{
+	turn_flush(t);
+	for (size_t i = 0; i < r->n_calls; i++) {
+		const struct provider_call *c = &r->calls[i];
+		json_t *input = json_read(c->arguments.p, c->arguments.n, NULL, 0);
+		json_t *payload;
+
+		if (!input && c->arguments.n == 0)
+			input = json_object();
+		session_emit(t->session, t->ref, CHAT_EVENT_TOOL_START,
+			     json_pack("{s:s, s:s, s:n}", "tool_invocation_id", c->id, "name",
+				       c->name, "server"));
+		payload = json_pack("{s:s, s:o, s:o, s:s}", "tool_invocation_id", c->id, "input",
+				    input ? json_incref(input) : json_null(), "raw",
+				    json_stringn(c->arguments.p, c->arguments.n), "status",
+				    "incomplete");
+		if (!input)
+			(void)json_object_set_new(payload, "parse_error",
+						  json_string("the arguments are not valid JSON"));
+		json_decref(input);
+		session_emit(t->session, t->ref, CHAT_EVENT_TOOL_INPUT, payload);
+	}
+	if (r->n_calls)
+		turn_warn(t, FAULT_CALLS_NOT_RUN, fault_message(FAULT_CALLS_NOT_RUN));
+}
+
+/* Was the answer cut inside or behind its calls? Then none of them is what the model meant. */
+static bool was_cut(const struct provider_result *r)
+{
+	const char *why = r->stop_reason ? r->stop_reason : "";
+
+	for (size_t i = 0; i < r->n_calls; i++) {
+		if (r->calls[i].cut)
+			return true;
+	}
+	return strcmp(why, "length") == 0 || strcmp(why, "max_tokens") == 0 ||
+	       strcmp(why, "content_filter") == 0 ||
+	       strcmp(why, "model_context_window_exceeded") == 0;
+}
+
+static void on_done(void *arg, const struct provider_result *r)
+{
+	struct turn *t = arg;
+	bool go_on =
+		r->n_calls > 0 || (r->stop_reason && strcmp(r->stop_reason, "pause_turn") == 0);
+
+	t->asking = NULL;
+	add_usage(&t->usage, &r->usage);
+	if (r->refusal)
+		turn_warn(t, FAULT_REFUSAL, r->refusal);
+	if (r->fault != FAULT_NONE) {
+		t->worker->stats.provider_errors++;
+		record_calls(t, r);
+		turn_end_error(t, r->fault, r,
+			       r->error.message ? r->error.message : fault_message(r->fault));
+	} else if (go_on && was_cut(r)) {
+		record_calls(t, r);
+		turn_end_done(t, r);
+	} else if (go_on && t->steps + 1 >= LIMIT_ROUNDS) {
+		record_calls(t, r);
+		turn_end_error(t, FAULT_TOO_MANY_ROUNDS, NULL,
+			       fault_message(FAULT_TOO_MANY_ROUNDS));
+	} else if (go_on) {
+		turn_calls_start(t, r);
+	} else {
+		turn_end_done(t, r);
+	}
+}
+
+static const struct answer_ops answer_ops = {on_text, on_reasoning, on_retry, on_done};
+
+/* The turn's first event about it: which tools are missing, and why. */
+static void warn_of_missing_tools(struct turn *t)
+{
+	auto_json json_t *down = toolbox_down(t->worker->toolbox);
+	json_t *one;
+	size_t i;
+
+	if (t->warned)
+		return;
+	t->warned = true;
+	json_array_foreach (down, i, one) {
+		auto_free char *text = NULL;
+		const char *why = json_get_str(one, "why");
+
+		REQUIRE(asprintf(&text, "The tools of \"%s\" are not available: %s",
+				 json_get_str(one, "server"), why ? why : "it does not run") >= 0);
+		turn_warn(t, FAULT_TOOL_SERVER_DOWN, text);
+	}
+}
+
+static void ask(void *arg)
+{
+	struct turn *t = arg;
+	struct worker *w = t->worker;
+	auto_json json_t *messages = conversation(event_log_db(w->log), t->session->log.row,
+						  t->ref->row, &t->session->acc);
+	auto_json json_t *tools = toolbox_list(w->toolbox);
+	struct question q = {
+		.conf = t->provider,
+		.model = t->model,
+		.system = t->session->system,
+		.messages = messages,
+		.tools = json_array_size(tools) ? tools : NULL,
+		.session_id = t->session->log.id,
+		.turn_id = t->ref->id,
+	};
+
+	turn_move(t, TURN_ASKING);
+	warn_of_missing_tools(t);
+	if (!messages) {
+		turn_end_error(t, FAULT_PERSIST_ERROR, NULL,
+			       "the conversation can't be read from the log");
+		return;
+	}
+	t->asking = provider_ask(w->env, &q, &answer_ops, t);
+	if (event_log_is_stalled(w->log))
+		asking_pause(t->asking, true);
+}
+
+void turn_prepare(struct turn *t)
+{
+	turn_move(t, TURN_PREPARING);
+	if (toolbox_is_settled(t->worker->toolbox))
+		ask(t);
+	else
+		toolbox_when_settled(t->worker->toolbox, ask, t);
+}

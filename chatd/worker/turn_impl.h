@@ -1,0 +1,91 @@
+/*
+ * turn_impl.h - what the files of the turn share: turn.c (life and end), turn_ask.c (a step's
+ * question and answer), turn_calls.c (a step's tool calls and prompts), turn_load.c (a turn read
+ * back from its rows). Nobody else includes this.
+ */
+#pragma once
+
+#include "chatd/tool/toolbox.h"
+#include "chatd/worker/turn.h"
+
+enum turn_state {
+	TURN_STARTING,
+	TURN_PREPARING,
+	TURN_ASKING,
+	TURN_STREAMING,
+	TURN_TOOLING,
+	TURN_WAITING,
+	TURN_ENDED,
+	TURN_STATE_N
+};
+
+enum call_status { CALL_SETTLED, CALL_RUNNING, CALL_WAITING };
+
+struct turn_call {
+	char id[LIMIT_CALL_ID + 1]; /* tool_invocation_id */
+	char *server, *name;	    /* owned; server is "" if there is no such tool */
+	struct buf arguments;	    /* the bytes that the model sent */
+	bool may_repeat;
+	enum call_status status;
+	struct tool_call *running; /* owned; set while it runs and has left */
+	json_t *prompt;		   /* owned: the open prompt, or NULL */
+	int64_t started_at;
+	int64_t progress_at; /* monotonic ms of the last progress that was told */
+	struct turn *turn;
+};
+
+struct turn {
+	struct worker *worker;	 /* borrowed */
+	struct session *session; /* borrowed; stays while we are its turn or writes are pending */
+	struct log_turn *ref;	 /* counted */
+	enum turn_state state;
+	uint64_t generation;
+	char message_id[ID_LEN];
+	struct provider_conf *provider; /* counted */
+	char *model;			/* owned */
+	struct asking *asking;		/* owned until done; NULL otherwise */
+	struct buf gathered;		/* deltas of this pass, not yet emitted */
+	enum chat_event_type gathered_type;
+	size_t said;		  /* bytes of text and reasoning in this run */
+	int steps;		  /* complete ones */
+	struct turn_call **calls; /* owned: of the last complete step */
+	size_t n_calls;
+	struct provider_usage usage; /* of all steps */
+	int64_t started_at, started_mono;
+	bool warned; /* of tool servers that are down */
+	bool is_dirty, is_running;
+	TAILQ_ENTRY(turn) link;
+	TAILQ_ENTRY(turn) dirty_link;
+};
+
+/* turn.c */
+struct turn *turn_new(struct session *s, struct provider_conf *provider, const char *model,
+		      struct log_turn *ref, const char *message_id, enum turn_state state);
+void turn_move(struct turn *t, enum turn_state next);
+void turn_flush(struct turn *t);
+void turn_warn(struct turn *t, enum fault code, const char *message);
+void turn_end_done(struct turn *t, const struct provider_result *r);
+void turn_end_error(struct turn *t, enum fault fault, const struct provider_result *r,
+		    const char *message);
+/* From STARTING to PREPARING, once what was appended is committed. */
+void turn_prepare_when_stored(struct turn *t);
+/* Writes that it waits and lets go of it once that is committed. */
+void turn_wait(struct turn *t);
+/* It goes on after all: rows and list say so again. */
+void turn_unwait(struct turn *t);
+
+/* turn_ask.c */
+void turn_prepare(struct turn *t); /* → PREPARING, then asks as soon as the tools are known */
+
+/* turn_calls.c */
+void turn_calls_start(struct turn *t, const struct provider_result *r); /* → TOOLING */
+/* After recovery: what was open is decided on anew. */
+void turn_calls_resume(struct turn *t);
+/* Stops what runs, discards prompts, with an event each: the turn ends. */
+void turn_calls_stop(struct turn *t);
+void turn_calls_cancel(struct turn *t); /* stops what runs, without a word */
+void turn_calls_free(struct turn *t);
+
+/* turn_load.c */
+/* A waiting turn of s, read back from its rows. NULL if the log can't be read. */
+struct turn *turn_load(struct session *s);

@@ -1,0 +1,187 @@
+/*
+ * turn_load.c - a turn read back from its rows: a waiting one that somebody answers or aborts, or
+ * one that a dead worker left.
+ *
+ * What a turn needs to go on is its row, its steps, the calls of the last step and the fold of its
+ * events (the session's accumulator, loaded with the session). Text behind the last step belongs to
+ * an answer that never became whole: it is void, and `turn_resumed` tells viewers so.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "chatd/worker/turn_impl.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/require.h"
+
+static void on_step(void *arg, const struct step_row *row)
+{
+	*(struct step_row *)arg = *row;
+}
+
+static json_t *prompt_of(const struct session *s, const char *call_id)
+{
+	json_t *prompt;
+	size_t i;
+
+	json_array_foreach (s->acc.prompts, i, prompt) {
+		const char *id = json_get_str(prompt, "tool_invocation_id");
+
+		if (id && strcmp(id, call_id) == 0)
+			return prompt;
+	}
+	return NULL;
+}
+
+static enum call_status status_of(const char *text)
+{
+	if (strcmp(text, "running") == 0 || strcmp(text, "pending") == 0)
+		return CALL_RUNNING;
+	if (strcmp(text, "waiting") == 0 || strcmp(text, "uncertain") == 0)
+		return CALL_WAITING;
+	return CALL_SETTLED;
+}
+
+static void on_call(void *arg, const struct call_row *row)
+{
+	struct turn *t = arg;
+	struct turn_call *c;
+
+	if (row->step != t->steps)
+		return;
+	c = calloc(1, sizeof(*c));
+	t->calls = reallocarray(t->calls, t->n_calls + 1, sizeof(struct turn_call *));
+	REQUIRE(c && t->calls && strlen(row->id) <= LIMIT_CALL_ID);
+	t->calls[t->n_calls++] = c;
+	c->turn = t;
+	strcpy(c->id, row->id);
+	c->server = strdup(row->server);
+	c->name = strdup(row->name);
+	REQUIRE(c->server && c->name);
+	buf_add(&c->arguments, row->arguments.p, row->arguments.n);
+	c->may_repeat = row->may_repeat;
+	c->status = status_of(row->status);
+	c->started_at = row->started_at;
+	c->prompt = c->status == CALL_WAITING ? json_incref(prompt_of(t->session, c->id)) : NULL;
+}
+
+/* Steps and calls. last: of the last step, zero if there is none. 1, or -1. */
+static int load_steps(struct turn *t, struct step_row *last)
+{
+	struct db *db = event_log_db(t->worker->log);
+	int r;
+
+	memset(last, 0, sizeof(*last));
+	r = query_steps(db, t->ref->row, on_step, last);
+	t->steps = last->n;
+	return r > 0 ? query_calls(db, t->ref->row, on_call, t) : r;
+}
+
+static struct turn *from_row(struct session *s, const struct turn_row *row,
+			     struct provider_conf *provider, enum turn_state state)
+{
+	struct turn *t = turn_new(s, provider, row->model, log_turn_new(row->id, row->row),
+				  row->message_id, state);
+
+	t->started_at = s->turn_started_at = row->started_at;
+	t->usage = (struct provider_usage){row->usage[0] >= 0 || row->usage[1] >= 0, row->usage[0],
+					   row->usage[1], row->usage[2], row->usage[3]};
+	return t;
+}
+
+/* The configured provider of the turn; another one (and *ret_gone) if it was taken out of the
+ * config. */
+static struct provider_conf *provider_of(struct worker *w, const struct turn_row *row,
+					 bool *ret_gone)
+{
+	struct provider_conf *p = options_provider(w->options, row->provider);
+
+	*ret_gone = p == NULL;
+	return p ? p : options_provider(w->options, "");
+}
+
+struct turn *turn_load(struct session *s)
+{
+	struct worker *w = s->worker;
+	auto_turn_row struct turn_row row = {0};
+	struct step_row last;
+	struct turn *t;
+	bool gone;
+
+	if (query_last_turn(event_log_db(w->log), s->log.row, &row) != 1)
+		return NULL;
+	t = from_row(s, &row, provider_of(w, &row, &gone), TURN_WAITING);
+	if (load_steps(t, &last) > 0)
+		return t;
+	turn_forget(t);
+	s->waiting = true;
+	return NULL;
+}
+
+static void trim(struct buf *b, size_t n)
+{
+	if (n < b->len)
+		b->len = n;
+}
+
+static void emit_resumed(struct turn *t)
+{
+	size_t n;
+	char *text = accumulator_resumed(&t->session->acc, &n);
+	json_t *payload = json_read(text, n, NULL, 0);
+
+	REQUIRE(payload);
+	free(text);
+	session_emit(t->session, t->ref, CHAT_EVENT_TURN_RESUMED, payload);
+}
+
+static bool has_open_call(const struct turn *t)
+{
+	for (size_t i = 0; i < t->n_calls; i++) {
+		if (t->calls[i]->status != CALL_SETTLED)
+			return true;
+	}
+	return false;
+}
+
+int turn_resume(struct session *s, const struct turn_row *row)
+{
+	struct worker *w = s->worker;
+	bool crashed = !row->handed_over;
+	int64_t crashes = row->crashes + crashed;
+	struct step_row last;
+	struct turn *t;
+	bool gone;
+
+	s->generation++;
+	t = from_row(s, row, provider_of(w, row, &gone), TURN_STARTING);
+	if (load_steps(t, &last) < 0) {
+		turn_forget(t);
+		return -1;
+	}
+	event_log_write(w->log, SQL_RUN_RESTART, &s->log, NULL, t->generation, "");
+	event_log_write(w->log, SQL_TURN_RESUME, &s->log, t->ref, t->generation, "Ti", crashes);
+	log_notice("turn.resume", "session=%s turn=%s step=%d crashes=%lld handed_over=%d",
+		   s->log.id, row->id, t->steps, (long long)crashes, row->handed_over);
+	if (crashed && (w->options->on_crash == ON_CRASH_INTERRUPT || crashes >= LIMIT_CRASHES)) {
+		turn_end_error(t, FAULT_WORKER_CRASHED, NULL, fault_message(FAULT_WORKER_CRASHED));
+		return 0;
+	}
+	if (gone) {
+		turn_end_error(t, FAULT_UNKNOWN_PROVIDER, NULL,
+			       "the provider of this turn is no longer configured");
+		return 0;
+	}
+	trim(&s->acc.content, last.content_end);
+	trim(&s->acc.reasoning, last.reasoning_end);
+	t->said = s->acc.content.len + s->acc.reasoning.len;
+	emit_resumed(t);
+	w->stats.turns_resumed++;
+	if (has_open_call(t)) {
+		turn_move(t, TURN_TOOLING);
+		turn_calls_resume(t);
+	} else {
+		turn_prepare_when_stored(t);
+	}
+	return 0;
+}
