@@ -8,7 +8,7 @@ build=$1
 chatd_conf=${2:-}
 streamerd_conf=${3:-}
 state=$build/state
-bus=$PWD/$state/bus
+bus=$(realpath -m "$state/bus")
 # a socket's name has 107 bytes; below a long path the sockets lie elsewhere
 if [ "${#bus}" -gt 80 ]; then
 	bus=$(mktemp -d) || exit 1
