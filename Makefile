@@ -16,7 +16,9 @@ build: ## compile into build/
 	@tools/deps.sh build
 	@tools/build.sh $(BUILD)
 
-run: build ## both daemons in the foreground; CHATD_CONF=... STREAMERD_CONF=... for your own configs
+run: ## both daemons in the foreground; CHATD_CONF=... STREAMERD_CONF=... for your own configs
+	@tools/deps.sh build
+	@TARGETS="chatd/chatd streamerd/streamerd" tools/build.sh $(BUILD)
 	@tools/run.sh $(BUILD) "$(CHATD_CONF)" "$(STREAMERD_CONF)"
 
 test: ## install what is missing, build, run every suite

@@ -127,7 +127,7 @@ static int run_worker(struct options *o, const struct args *a)
 		return usage_error("--worker is for the supervisor, which passes two sockets");
 	(void)snprintf(who, sizeof(who), "worker.%d", a->worker);
 	log_set_who(who);
-	(void)prctl(PR_SET_NAME, "chatd-worker"); /* for ps: exec'ed by way of /proc/self/exe */
+	(void)prctl(PR_SET_NAME, "chatd-worker"); /* for ps */
 	return worker_main(o, a->config, (unsigned)a->worker, (unsigned)a->workers, SPAWN_LISTEN_FD,
 			   SPAWN_CONTROL_FD);
 }
@@ -156,7 +156,7 @@ static int run_supervisor(const struct options *o, struct args *a)
 		.bus_dir = o->bus_dir,
 		.workers = (unsigned)o->workers,
 		.drain_ms = o->drain_ms,
-		.spawn = {.exe = "/proc/self/exe", .argv = argv, .index_arg = worker},
+		.spawn = {.argv = argv, .index_arg = worker},
 		.recheck = recheck,
 		.recheck_arg = a,
 	};

@@ -10,6 +10,7 @@
 
 #include "common/cleanup.h"
 #include "common/id.h"
+#include "common/log.h"
 #include "common/require.h"
 #include "streamerd/app.h"
 #include "streamerd/guard.h"
@@ -27,10 +28,12 @@ static int on_accept(void *arg, struct buf *head)
 {
 	auto_free struct stream *s = arg;
 	auto_buf struct buf cors = BUF_INIT;
+	auto_free char *path = str_dup(http_path(s->req));
 	int fd;
 
 	guard_add_cors(&cors, s->app->options, http_header(s->req, "Origin"));
 	sse_add_head(head, buf_str(&cors));
+	log_info("http.stream", "path=\"%s\" peer=%s", log_safe(path), http_peer(s->req));
 	fd = http_take(s->req, NULL);
 	if (fd >= 0)
 		http_server_count_taken(s->app->http, 1);

@@ -135,9 +135,8 @@ static void mark_all(struct hub *h)
 	}
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+void hub_tick(struct hub *h)
 {
-	struct hub *h = arg;
 	int64_t now = clock_mono_ms();
 	struct viewer *v, *next_v;
 	struct feed *f;
@@ -155,6 +154,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		h->retry = false;
 		mark_all(h);
 	}
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	hub_tick(arg);
 }
 
 struct hub *hub_new(struct event_base *base, void (*ended)(void *arg), void *arg)

@@ -57,6 +57,8 @@ struct join_request {
 
 /* ended is called once for each accepted viewer. */
 struct hub *hub_new(struct event_base *base, void (*ended)(void *arg), void *arg);
+/* What the hub does by itself once a second; public for tests, whose clock is their own. */
+void hub_tick(struct hub *h);
 void hub_set_backend(struct hub *h, struct backend *b); /* borrowed; once, before anything joins */
 void hub_set_max_viewers(struct hub *h, int per_owner);
 void hub_drain(struct hub *h); /* ends every stream cleanly and refuses joins; stays so */

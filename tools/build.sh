@@ -1,5 +1,5 @@
 #!/bin/sh
-# Configures (where needed) and compiles:  tools/build.sh FOLDER [MESON-OPTION...]
+# Configures (where needed) and compiles:  [TARGETS="..."] tools/build.sh FOLDER [MESON-OPTION...]
 set -eu
 cd "$(dirname "$0")/.."
 dir=$1
@@ -11,4 +11,5 @@ elif [ -n "$(find . -path './build*' -prune -o -name meson.build -newer "$dir/bu
 	# a room that was added is found only by asking again which there are
 	meson setup --reconfigure "$dir" >/dev/null
 fi
-ninja -C "$dir" --quiet
+# shellcheck disable=SC2086 # a list of words
+ninja -C "$dir" --quiet ${TARGETS:-}

@@ -8,16 +8,22 @@ build=$1
 chatd_conf=${2:-}
 streamerd_conf=${3:-}
 state=$build/state
+bus=$(realpath -m "$state/bus")
+# a socket's name has 107 bytes; below a long path the sockets lie elsewhere
+if [ "${#bus}" -gt 80 ]; then
+	bus=$(mktemp -d) || exit 1
+	trap 'rm -rf "$bus"' EXIT
+fi
 chatd_pid=
 streamerd_pid=
 
 write_demo_configs() {
-	mkdir -p "$state/bus" || exit 1
+	mkdir -p "$state" "$bus" || exit 1
 	cat >"$state/chatd.conf" <<-EOF
 		[log]
 		path = $state/events.db
 		[bus]
-		dir = $state/bus
+		dir = $bus
 		[workers]
 		drain_timeout = 3
 		[defaults]
@@ -29,7 +35,7 @@ write_demo_configs() {
 		[http]
 		listen = 127.0.0.1:8080
 		[bus]
-		dir = $state/bus
+		dir = $bus
 		[auth]
 		mode = none
 	EOF

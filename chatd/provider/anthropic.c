@@ -254,23 +254,28 @@ static void add_tools(struct buf *b, const json_t *tools)
 	buf_addc(b, ']');
 }
 
-/* A budget counts into max_tokens, so the default grows with it; provider.c checks a configured
- * one. */
-static int max_tokens(const struct provider_conf *c)
+/* 0 if thinking is off or adaptive. */
+static long thinking_budget(const struct provider_conf *c)
 {
-	int budget = c->thinking ? atoi(c->thinking) : 0;
-
-	return c->max_tokens > 0 ? c->max_tokens : ANTHROPIC_MAX_TOKENS + budget;
+	return c->thinking ? strtol(c->thinking, NULL, 10) : 0;
 }
 
-static void add_thinking(struct members *m, const char *thinking)
+/* A budget counts into max_tokens, so the default grows with it; provider.c checks a configured
+ * one. */
+static long max_tokens(const struct provider_conf *c)
 {
-	if (!thinking || !*thinking || !members_key(m, "thinking"))
+	return c->max_tokens > 0 ? c->max_tokens : ANTHROPIC_MAX_TOKENS + thinking_budget(c);
+}
+
+static void add_thinking(struct members *m, const struct provider_conf *c)
+{
+	if (!c->thinking || !*c->thinking || !members_key(m, "thinking"))
 		return;
-	if (strcmp(thinking, "adaptive") == 0)
+	if (strcmp(c->thinking, "adaptive") == 0)
 		buf_adds(m->out, "{\"type\":\"adaptive\"}");
 	else
-		buf_addf(m->out, "{\"type\":\"enabled\",\"budget_tokens\":%d}", atoi(thinking));
+		buf_addf(m->out, "{\"type\":\"enabled\",\"budget_tokens\":%ld}",
+			 thinking_budget(c));
 }
 
 static void add_body(struct buf *b, const struct question *q)
@@ -292,7 +297,7 @@ static void add_body(struct buf *b, const struct question *q)
 		add_messages(b, q);
 	if (json_array_size(q->tools) > 0 && members_key(&m, "tools"))
 		add_tools(b, q->tools);
-	add_thinking(&m, c->thinking);
+	add_thinking(&m, c);
 	members_end(&m);
 }
 

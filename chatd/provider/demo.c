@@ -14,7 +14,6 @@
  */
 #include "chatd/provider/demo.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,8 +120,9 @@ static void write_tour(struct demo_asking *d, struct str message)
 /* "demo: chunks=N size=M" or "demo: error". False: it is an ordinary message. */
 static bool write_command(struct demo_asking *d, const char *message)
 {
-	unsigned chunks, size;
+	unsigned long chunks, size;
 	struct buf *b;
+	char *end;
 
 	if (strcmp(message, "demo: error") == 0) {
 		b = add_step(d, STEP_TEXT);
@@ -130,11 +130,16 @@ static bool write_command(struct demo_asking *d, const char *message)
 		(void)add_step(d, STEP_FAIL);
 		return true;
 	}
-	if (sscanf(message, "demo: chunks=%7u size=%5u", &chunks, &size) != 2 || chunks == 0 ||
-	    size == 0 || chunks > DEMO_MAX_CHUNKS || size > DEMO_MAX_SIZE)
+	if (strncmp(message, "demo: chunks=", 13) != 0)
+		return false;
+	chunks = strtoul(message + 13, &end, 10);
+	if (strncmp(end, " size=", 6) != 0)
+		return false;
+	size = strtoul(end + 6, &end, 10);
+	if (*end || chunks == 0 || size == 0 || chunks > DEMO_MAX_CHUNKS || size > DEMO_MAX_SIZE)
 		return false;
 	b = add_step(d, STEP_FILL);
-	for (unsigned i = 1; i < size; i++)
+	for (unsigned long i = 1; i < size; i++)
 		buf_addc(b, i % 8 == 0 ? ' ' : (char)('a' + i % 26));
 	buf_addc(b, size % 80 == 79 ? '\n' : ' ');
 	d->steps[d->n_steps - 1].chunks = chunks;

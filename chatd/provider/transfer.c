@@ -1,9 +1,9 @@
 /*
  * transfer.c - one HTTP POST whose answer comes as a stream. See transfer.h.
  *
- *	socket ready / timer --> curl_multi_socket_action --> write, header, prereq callbacks
- *	                                                        (note things down, mark ready)
- *	                     <-- afterwards: dispatch() walks the ready list and calls the ops
+ *	curl_loop: socket ready, timer --> libcurl --> on_prereq, on_header, on_write, on_finished
+ *	                                                   (note things down, mark ready)
+ *	           then on_ran() --> dispatch() walks the ready list and calls the ops
  *
  * libcurl forbids most calls from inside its callbacks (removing a handle, above all), so nothing
  * of ours runs there: they append to `in` and set flags. Everything that a listener sees happens
@@ -21,12 +21,12 @@
  */
 #include "chatd/provider/transfer.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
+#include "chatd/provider/curl_loop.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/require.h"
@@ -56,21 +56,11 @@ struct transfer {
 
 TAILQ_HEAD(transfer_list, transfer);
 
-/* What libcurl wants to know about one socket. */
-struct watch {
-	struct event *event;
-	TAILQ_ENTRY(watch) link;
-};
-
-TAILQ_HEAD(watch_list, watch);
-
 struct transfer_pool {
 	struct event_base *base; /* borrowed */
-	CURLM *multi;
-	struct event *timer; /* libcurl's */
-	struct event *wake;  /* something became ready outside libcurl */
+	struct curl_loop loop;
+	struct event *wake; /* something became ready outside libcurl */
 	struct transfer_list ready;
-	struct watch_list watches;
 	size_t n; /* transfers */
 };
 
@@ -111,7 +101,8 @@ static void drop_easy(struct transfer *t)
 {
 	if (!t->easy)
 		return;
-	(void)curl_multi_remove_handle(t->pool->multi, t->easy); /* it was added: can't fail here */
+	(void)curl_multi_remove_handle(t->pool->loop.multi,
+				       t->easy); /* it was added: can't fail here */
 	curl_easy_cleanup(t->easy);
 	t->easy = NULL;
 	event_free(t->timer);
@@ -130,7 +121,7 @@ static void destroy(struct transfer *t)
 	free(t);
 }
 
-/* The name of an outcome, and words for it. */
+/* What libcurl's verdict means here, and words for it. */
 static enum transfer_outcome judge(struct transfer *t, struct buf *why)
 {
 	long os_errno = 0;
@@ -236,7 +227,8 @@ static void dispatch(struct transfer_pool *p)
 	struct transfer *t;
 
 	while ((t = TAILQ_FIRST(&p->ready))) {
-		unready(t);
+		TAILQ_REMOVE(&p->ready, t, link);
+		t->is_ready = false;
 		t->busy = true;
 		deliver(t);
 		t->busy = false;
@@ -250,7 +242,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	dispatch(arg);
 }
 
-/* --- what libcurl calls: notes only --- */
+/* --- what libcurl calls: it only notes things down --- */
 
 static int on_prereq(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
@@ -296,108 +288,37 @@ static size_t on_write(char *p, size_t size, size_t n, void *arg)
 	return n;
 }
 
-/* --- libcurl on the loop --- */
-
-static void run(struct transfer_pool *p, curl_socket_t fd, int what)
+static void on_finished(void *arg, CURL *easy, CURLcode code)
 {
-	int running;
-	int left;
-	CURLMsg *msg;
+	char *self = NULL;
+	struct transfer *t;
 
-	(void)curl_multi_socket_action(p->multi, fd, what, &running); /* errors come as messages */
-	while ((msg = curl_multi_info_read(p->multi, &left))) {
-		char *self = NULL;
-		struct transfer *t;
-
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &self);
-		t = (struct transfer *)(void *)self;
-		t->code = msg->data.result;
-		t->finished = true;
-		mark_ready(t);
-	}
-	dispatch(p);
+	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &self);
+	t = (struct transfer *)(void *)self;
+	t->code = code;
+	t->finished = true;
+	mark_ready(t);
 }
 
-static void on_socket(evutil_socket_t fd, short what, void *arg)
+static void on_ran(void *arg)
 {
-	run(arg, fd,
-	    ((what & EV_READ) ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0));
+	dispatch(arg);
 }
 
-static void on_curl_timer(evutil_socket_t fd, short what, void *arg)
-{
-	run(arg, CURL_SOCKET_TIMEOUT, 0);
-}
+static const struct curl_loop_ops loop_ops = {on_finished, on_ran};
 
-static void unwatch(struct transfer_pool *p, struct watch *w)
-{
-	TAILQ_REMOVE(&p->watches, w, link);
-	event_free(w->event);
-	free(w);
-}
-
-static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-	struct transfer_pool *p = arg;
-	struct watch *w = socket_arg;
-	short events = EV_PERSIST;
-
-	if (what == CURL_POLL_REMOVE) {
-		if (w)
-			unwatch(p, w);
-		(void)curl_multi_assign(p->multi, fd,
-					NULL); /* the socket is known: it can't fail */
-		return 0;
-	}
-	if (what & CURL_POLL_IN)
-		events |= EV_READ;
-	if (what & CURL_POLL_OUT)
-		events |= EV_WRITE;
-	if (w) {
-		event_free(w->event);
-	} else {
-		w = calloc(1, sizeof(*w));
-		REQUIRE(w);
-		TAILQ_INSERT_TAIL(&p->watches, w, link);
-		(void)curl_multi_assign(p->multi, fd, w);
-	}
-	w->event = event_new(p->base, fd, events, on_socket, p);
-	REQUIRE(w->event && event_add(w->event, NULL) == 0);
-	return 0;
-}
-
-static int timer_wanted(CURLM *multi, long ms, void *arg)
-{
-	struct transfer_pool *p = arg;
-	struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-
-	if (ms < 0)
-		(void)event_del(p->timer);
-	else
-		REQUIRE(event_add(p->timer, &tv) == 0);
-	return 0;
-}
+/* --- the pool --- */
 
 struct transfer_pool *transfer_pool_new(struct event_base *base)
 {
 	struct transfer_pool *p = calloc(1, sizeof(*p));
 
-	REQUIRE(p && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+	REQUIRE(p);
 	p->base = base;
 	TAILQ_INIT(&p->ready);
-	TAILQ_INIT(&p->watches);
-	p->timer = event_new(base, -1, 0, on_curl_timer, p);
+	curl_loop_init(&p->loop, base, &loop_ops, p);
 	p->wake = event_new(base, -1, 0, on_wake, p);
-	p->multi = curl_multi_init();
-	REQUIRE(p->timer && p->wake && p->multi);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, LIMIT_IDLE_CONNECTIONS);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+	REQUIRE(p->wake);
 	return p;
 }
 
@@ -406,12 +327,8 @@ void transfer_pool_free(struct transfer_pool *p)
 	if (!p)
 		return;
 	REQUIRE(p->n == 0);
-	(void)curl_multi_cleanup(p->multi);
-	while (!TAILQ_EMPTY(&p->watches))
-		unwatch(p, TAILQ_FIRST(&p->watches));
-	event_free(p->timer);
+	curl_loop_fini(&p->loop);
 	event_free(p->wake);
-	curl_global_cleanup();
 	free(p);
 }
 
@@ -507,7 +424,7 @@ struct transfer *transfer_start(struct transfer_pool *p, const struct transfer_r
 	REQUIRE(t->timer && t->easy);
 	set_options(t, req);
 	p->n++;
-	REQUIRE(curl_multi_add_handle(p->multi, t->easy) == CURLM_OK);
+	REQUIRE(curl_multi_add_handle(p->loop.multi, t->easy) == CURLM_OK);
 	arm(t);
 	return t;
 }

@@ -2,8 +2,8 @@
  * spawn.c - fork and exec of one worker. See spawn.h.
  *
  * Exec'ed, not only forked: a worker has an address space without the supervisor's past in it and
- * is seen in ps as what it is. By way of /proc/self/exe, so that a worker restarted in the middle
- * of an upgrade of the package is of the same version as its supervisor.
+ * is seen in ps as what it is. A worker that is restarted in the middle of an upgrade of the
+ * package must be of the same version as its supervisor: see own_exe().
  *
  * No PR_SET_PDEATHSIG: when the supervisor dies the control socket ends, which a worker takes for
  * "stop in order". Between fork and exec only what is safe there is called; the supervisor has
@@ -13,14 +13,32 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/sock.h"
+
+/*
+ * The name of the running program; /proc/self/exe itself once that name is another file's. Not
+ * always the latter: under valgrind it is valgrind.
+ */
+static const char *own_exe(char out[PATH_MAX])
+{
+	static const char self[] = "/proc/self/exe";
+	static const char gone[] = " (deleted)";
+	ssize_t n = readlink(self, out, PATH_MAX - 1);
+
+	if (n < (ssize_t)sizeof(gone) || n == PATH_MAX - 1)
+		return self;
+	out[n] = '\0';
+	return strcmp(out + n - (sizeof(gone) - 1), gone) == 0 ? self : out;
+}
 
 static void reset_signals(void)
 {
@@ -52,13 +70,16 @@ static int place_fds(int listen_fd, int control_fd)
 
 static _Noreturn void child(const struct spawn_how *how, int listen_fd, int control_fd)
 {
+	char own[PATH_MAX];
+	const char *exe = how->exe ? how->exe : own_exe(own);
+
 	(void)setpgid(0, 0); /* can fail only for a session leader, which a fresh child isn't */
 	(void)unsetenv("NOTIFY_SOCKET");
 	(void)unsetenv("WATCHDOG_USEC");
 	(void)unsetenv("WATCHDOG_PID");
 	if (place_fds(listen_fd, control_fd) == 0) {
 		reset_signals();
-		(void)execv(how->exe, how->argv);
+		(void)execv(exe, how->argv);
 	}
 	_exit(127);
 }

@@ -17,7 +17,7 @@
 
 /* What to exec. Borrowed. */
 struct spawn_how {
-	const char *exe;
+	const char *exe; /* NULL: the program that runs now, also if its file was replaced */
 	char **argv;	 /* ends in NULL; one of its strings is: */
 	char *index_arg; /* SPAWN_INDEX_SIZE bytes that spawn_worker() writes the index into */
 };

@@ -66,8 +66,9 @@ struct http_ops {
 	/*
 	 * After each request that was answered (also by the layer) or ended without an answer
 	 * (status 0: the peer left first, or http_drop()), for a log line; not after http_take().
-	 * Called inside http_reply(). Of a request that was refused before it was whole only
-	 * method, path and peer can be known, and method and path may be empty. May be NULL.
+	 * Called inside http_reply(); may read req and must not answer any request. Of one that was
+	 * refused before it was whole only method, path and peer can be known, and the former two
+	 * may be empty. May be NULL.
 	 */
 	void (*answered)(void *arg, const struct http_request *req, int status, size_t body_bytes);
 };

@@ -36,6 +36,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -184,8 +185,10 @@ void http_conn_enter(struct http_conn *c)
 
 void http_conn_leave(struct http_conn *c)
 {
-	if (c->state == HTTP_CONN_IDLE && (http_conn_buffered(c) || c->eof))
+	if (c->state == HTTP_CONN_IDLE && (http_conn_buffered(c) || c->eof)) {
 		http_server_defer(c->server, c);
+		http_server_set_idle(c->server, c, false); /* only waits for its turn */
+	}
 	if (c->state != HTTP_CONN_CLOSED && watch(c) < 0 && c->state != HTTP_CONN_PENDING)
 		http_conn_give_up(c);
 	c->busy = false;

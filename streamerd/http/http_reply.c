@@ -9,6 +9,7 @@
  */
 #include "streamerd/http/http_reply.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -173,7 +174,7 @@ def test_a_malformed_abort_is_400(t):
         tap.eq(r.status, 400, f"{body!r}: {r}")
     tap.eq(t.snapshot(sid)["state"], "processing", "state")
     with http.Connection(t.port) as c:  # no body at all is fine
-        c.send(f"POST /v1/sessions/{sid}/abort HTTP/1.1\r\nHost: 127.0.0.1:{t.port}\r\nContent-Length: 0\r\n\r\n".encode())
+        c.send(http.head("POST", f"/v1/sessions/{sid}/abort", t.port, {"Content-Length": "0"}, None))
         tap.eq(c.response().status, 202, "abort without a body")
 
 
@@ -200,7 +201,9 @@ def test_a_foreign_host_is_turned_away_on_every_route(t):
         tap.eq(t.call("GET", "/healthz", headers={"Host": host}).status, 200, f"Host {host}")
 
 
-# What goes over the wire, and the status (a class: 4 means any 4xx; 0 means closing without an answer is fine too).
+POST = b"POST /v1/messages HTTP/1.1\r\nHost: H\r\nContent-Type: application/json\r\n"
+
+# What goes over the wire, and the status (4: any 4xx).
 RAW = [
     (b"GET / HTTP/1.1\nHost: H\n\n", 400),
     (b"GET / HTTP/1.1\r\n\r\n", 400),
@@ -217,13 +220,13 @@ RAW = [
     (b"GET / HTTP/1.1.1\r\nHost: H\r\n\r\n", 400),
     (b"GET / FTP/1.1\r\nHost: H\r\n\r\n", 400),
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello tls\r\n\r\n", 400),
-    (b"POST /v1/messages HTTP/1.1\r\nHost: H\r\nContent-Type: application/json\r\n\r\n{}", 411),
-    (b"POST /v1/messages HTTP/1.1\r\nHost: H\r\nContent-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
-    (b"POST /v1/messages HTTP/1.1\r\nHost: H\r\nContent-Type: application/json\r\nContent-Length: +2\r\n\r\n{}", 400),
-    (b"POST /v1/messages HTTP/1.1\r\nHost: H\r\nContent-Type: application/json\r\nContent-Length: 0x2\r\n\r\n{}", 400),
-    (b"POST /v1/messages HTTP/1.1\r\nHost: H\r\nContent-Type: application/json\r\nContent-Length: 99999999999999999999\r\n\r\n", 4),
-    (b"POST /v1/messages HTTP/1.1\r\nHost: H\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", (411, 400, 501)),
-    (b"POST /v1/messages HTTP/1.1\r\nHost: H\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}", (400, 411, 501)),
+    (POST + b"\r\n{}\r\n\r\n", (411, 400)),
+    (POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
+    (POST + b"Content-Length: +2\r\n\r\n{}", 400),
+    (POST + b"Content-Length: 0x2\r\n\r\n{}", 400),
+    (POST + b"Content-Length: 99999999999999999999\r\n\r\n", 4),
+    (POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", (411, 400, 501)),
+    (POST + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}", (400, 411, 501)),
     (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: H\r\n\r\n", 414),
     (b"GET / HTTP/1.1\r\nHost: H\r\nX: " + b"a" * 17000 + b"\r\n\r\n", 431),
     (b"GET / HTTP/1.1\r\nHost: H\r\n" + b"X: y\r\n" * 120 + b"\r\n", 431),
@@ -238,14 +241,13 @@ def test_every_malformed_request_is_refused_and_its_connection_closed(t):
     """API-1, SEC-4"""
     wrong = []
     for data, status in RAW:
-        sent = data.replace(b": H\r\n", f": 127.0.0.1:{t.port}\r\n".encode()).replace(b": H\n", f": 127.0.0.1:{t.port}\n".encode())
+        sent = re.sub(rb": H(\r?\n)", f": 127.0.0.1:{t.port}".encode() + rb"\1", data)
         try:
             with http.Connection(t.port) as c:
                 c.send(sent)
                 r = c.response()
-                fits = r.status // 100 == status if isinstance(status, int) and status < 10 else \
-                    r.status in (status if isinstance(status, tuple) else (status,))
-                assert fits, f"status {r.status}, wanted {status}"
+                wanted = status if isinstance(status, tuple) else (status,)
+                assert r.status in wanted or r.status // 100 in wanted, f"status {r.status}, wanted {status}"
                 r.error()
                 assert c.is_closed(), "the connection stays open"
         except (AssertionError, OSError) as e:
@@ -280,6 +282,7 @@ def run(program, conf, *options):
 
 
 GOOD_CHATD = "[log]\npath = /tmp/x.db\n[bus]\ndir = /tmp/x\n[provider demo]\ntype = demo\n[defaults]\nprovider = demo\n"
+OPENAI = "[provider p]\ntype = openai\nbase_url = http://x/v1\nmodel = m\n"
 GOOD_STREAMERD = "[http]\nlisten = 127.0.0.1:0\n[bus]\ndir = /tmp/x\n"
 
 # program, config, line, words that the message must have
@@ -289,12 +292,13 @@ CONFIGS = [
     (CHATD, "[workers]\ncount = many\n", 2, ["count"]),
     (CHATD, "[workers]\ncount = 1000\n", 2, ["count"]),
     (CHATD, "[workers]\ndrain_timeout = soon\n", 2, ["drain_timeout"]),
-    (CHATD, "[nonsense]\nx = 1\n", 2, ["nonsense"]),
+    (CHATD, "[nonsense]\nx = 1\n", 1, ["nonsense"]),
     (CHATD, "what is this\n", 1, []),
     (CHATD, GOOD_CHATD + "[provider p]\ntype = telepathy\n", None, ["type"]),
     (CHATD, GOOD_CHATD + "[provider p]\ntype = openai\nmax_retries = -3\n", 11, ["max_retries"]),
     (CHATD, GOOD_CHATD + "[provider p]\ntype = openai\nbase_url = ftp://x/\nmodel = m\n", None, ["base_url"]),
-    (CHATD, GOOD_CHATD + "[provider p]\ntype = openai\nbase_url = http://x/v1\nmodel = m\napi_key_file = /nonexistent/key\n", None, ["api_key_file"]),
+    (CHATD, GOOD_CHATD + OPENAI + "api_key_file = /nonexistent/key\n",
+     None, ["api_key_file"]),
     (CHATD, GOOD_CHATD.replace("provider = demo", "provider = other"), None, ["provider"]),
     (STREAMERD, "[http]\nlisten = 127.0.0.1:http\n", 2, ["listen"]),
     (STREAMERD, "[http]\nlisten = 127.0.0.1:99999\n", 2, ["listen"]),
@@ -411,8 +415,8 @@ def test_a_peer_that_breaks_the_bus_protocol_is_cut_off_and_survived(t):
                 pass
         except ConnectionError:
             pass
-    lines = [x for x in t.chatd.log().splitlines() if "channel" in x or "bus" in x or "peer" in x]
-    assert lines, "nothing is logged about it"
+    lines = [x for x in t.chatd.log().splitlines() if "link." in x]
+    assert len(lines) >= len(BROKEN), f"not each of them is logged: {lines}"
     tap.eq(t.snapshot(sid)["state"], "processing", "the running turn")
     tap.eq(t.abort(sid).status, 202, "abort")
     v.until("aborted")
@@ -420,9 +424,7 @@ def test_a_peer_that_breaks_the_bus_protocol_is_cut_off_and_survived(t):
 
 def test_a_worker_that_speaks_nonsense_is_survived_by_streamerd(t):
     """PRC-2, PRC-3"""
-    s = Stack(t.up, workers=1, start=False)
-    listener = socket.socket(socket.AF_UNIX)
-    try:
+    with Stack(t.up, workers=1, start=False) as s, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.path.join(s.bus, "worker-0.sock"))
         listener.listen(16)
         s.streamerd.start()
@@ -441,9 +443,6 @@ def test_a_worker_that_speaks_nonsense_is_survived_by_streamerd(t):
         until(lambda: s.call("GET", "/healthz").status == 200, "healthz")
         tap.eq(s.call("GET", "/readyz").status, 503, "readyz")
         tap.eq(s.post("x").status, 503, "POST")
-    finally:
-        listener.close()
-        s.__exit__(None, None, None)
 
 
 if __name__ == "__main__":

@@ -138,7 +138,8 @@ def test_what_was_accepted_is_there_after_a_kill_at_any_moment(t):
     assert accepted
     for a in accepted:
         row = t.log.turn(a["turn_id"])
-        assert row and row["session_id"] == a["session_id"] and row["generation"] == a["generation"], (a, row)
+        # Taken up again, it runs under a later generation.
+        assert row and row["session_id"] == a["session_id"] and row["generation"] >= a["generation"], (a, row)
         until(lambda: t.log.turn(a["turn_id"])["ended"], f"{a} ends")  # noqa: B023
         t.log.check_seqs(a["session_id"])
     tap.note(f"{len(accepted)} accepted")
@@ -235,8 +236,7 @@ def test_the_log_can_be_read_checked_and_copied_while_it_runs(t):
 
 def test_sigterm_ends_both_with_0_and_running_turns_are_accounted_for(t):
     """RUN-1, DUR-1"""
-    s = Stack(t.up, workers=2)
-    try:
+    with Stack(t.up, workers=2) as s:
         turns = [s.say(t.up.on(f"term {i}", upstream.hang(chunk("x")))) for i in range(5)]
         for turn in turns:
             until(lambda: s.log.text(turn["session_id"]) == "x", "text")  # noqa: B023
@@ -254,8 +254,6 @@ def test_sigterm_ends_both_with_0_and_running_turns_are_accounted_for(t):
             if snap["error"]:
                 tap.eq(snap["error"]["code"], "worker_crashed", "error")
         still_works(s)
-    finally:
-        s.__exit__(None, None, None)
 
 
 def test_sighup_changes_nothing_that_runs(t):
@@ -271,8 +269,7 @@ def test_sighup_changes_nothing_that_runs(t):
 
 def test_a_database_of_a_newer_version_is_refused(t):
     """OPS-6"""
-    s = Stack(t.up, workers=1)
-    try:
+    with Stack(t.up, workers=1) as s:
         still_works(s)
         s.stop()
         db = sqlite3.connect(s.db_path)
@@ -288,8 +285,6 @@ def test_a_database_of_a_newer_version_is_refused(t):
         tap.eq(db.execute("PRAGMA user_version").fetchone(), (9999,), "user_version")
         tap.eq(db.execute("SELECT count(*) FROM turns").fetchone(), (1,), "turns")
         db.close()
-    finally:
-        s.__exit__(None, None, None)
 
 
 def test_a_conversation_survives_a_restart_of_everything(t):

@@ -1,5 +1,7 @@
 """A disk that fills up and a lock that an operator holds: turns pause, nothing is lost, service resumes."""
 
+import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -44,41 +46,81 @@ class SmallDisk:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+@contextlib.contextmanager
 def disk_stack(t):
+    """A SmallDisk and a stack whose log is on it."""
     disk = SmallDisk()
-    if not disk.mounted:
-        disk.close()
-        raise tap.Skip(f"a tmpfs can't be mounted here: {disk.why}")
     try:
-        return disk, Stack(t.up, workers=2, db=os.path.join(disk.dir, "events.db"))
-    except BaseException:
+        if not disk.mounted:
+            raise tap.Skip(f"a tmpfs can't be mounted here: {disk.why}")
+        with Stack(t.up, workers=2, db=os.path.join(disk.dir, "events.db")) as s:
+            yield disk, s
+    finally:
         disk.close()
-        raise
 
 
-def wait_for_503(s):
-    """Posts until new turns are refused; returns the answer."""
-    def refused():
-        r = s.post("more")
-        assert r.status in (202, 503), r
-        return r if r.status == 503 else None
+class Posters:
+    """Posts messages beside the test, each with a text of its own, until new turns are refused.
 
-    s.up.on("more", upstream.text("x" * 3000))
-    return until(refused, "new turns are refused", 20)
+    Who posts in the moment in which the disk fills up waits for a commit that does not come: his
+    answer is later than that of those who come when it is known.
+    """
+
+    def __init__(self, s):
+        self.s, self.answers, self.threads = s, {}, []
+        s.up.default = upstream.text("x" * 3000)
+
+    def post(self):
+        n = f"more {len(self.threads)}"
+
+        def run():
+            self.answers[n] = self.s.post(n)
+
+        self.threads.append(threading.Thread(target=run, daemon=True))
+        self.threads[-1].start()
+
+    def refused(self):
+        return [r for r in list(self.answers.values()) if r.status == 503]
+
+    def wait_refused(self):
+        """Posts until somebody is told that the log can't be written; returns that answer."""
+        def told():
+            self.post()
+            time.sleep(0.02)
+            return [r for r in self.refused() if r.error()["code"] == "log_unavailable"]
+
+        return until(told, "new turns are refused", 20)[0]
+
+    def check(self):
+        """Once space is back: who was told 202 is stored, who was refused is not."""
+        for x in self.threads:
+            x.join(20 * SCALE)
+        tap.eq(len(self.answers), len(self.threads), "answers")
+        log = self.s.log
+        stored = {json.loads(r["content"]) for r in log.rows("SELECT content FROM v_messages WHERE role = 'user'")}
+        late = 0
+        for text, r in self.answers.items():
+            if r.status == 202:
+                assert text in stored, f"{text!r} was accepted and is not stored"
+            else:
+                code = r.error()["code"]
+                late += code != "log_unavailable"
+                assert code in ("log_unavailable", "worker_unavailable"), f"{r}"
+                assert code != "log_unavailable" or text not in stored, f"{text!r} was refused and is stored"
+        tap.note(f"{len(self.answers)} posted, {len(self.refused())} refused, {late} of them by time-out")
 
 
 def test_a_full_disk_pauses_turns_and_service_resumes_by_itself(t):
     """FAF-4, DUR-2, DUR-3"""
-    disk, s = disk_stack(t)
-    try:
+    with disk_stack(t) as (disk, s):
         texts = [f"{i:05d} " * 20 for i in range(400)]
         turns = [s.say(t.up.on(f"full {i}", upstream.drip(texts, 100))) for i in range(4)]
         viewers = [s.viewer(x["session_id"]) for x in turns]
         for v in viewers:
             v.until(lambda e: len(v.state.content) > 500)  # noqa: B023
         disk.fill()
-        r = wait_for_503(s)
-        tap.eq(r.error()["code"], "log_unavailable", f"{r}")
+        posters = Posters(s)
+        r = posters.wait_refused()
         assert int(r.header("retry-after")) >= 1, r.headers
         # What is readable stays readable, and says that the turn is not over.
         snap = s.snapshot(turns[0]["session_id"])
@@ -106,23 +148,18 @@ def test_a_full_disk_pauses_turns_and_service_resumes_by_itself(t):
             tap.eq(v.state.content, "".join(texts), "text at the viewer")
             tap.eq(s.log.text(turn["session_id"]), "".join(texts), "text in the log")
             s.log.check_seqs(turn["session_id"])
+        posters.check()
         tap.eq(s.log.one("PRAGMA integrity_check"), "ok", "integrity")
-    finally:
-        try:
-            s.__exit__(None, None, None)
-        finally:
-            disk.close()
 
 
 def test_abort_while_the_disk_is_full_takes_effect_when_it_can_be_stored(t):
     """FAF-4, SDC-3"""
-    disk, s = disk_stack(t)
-    try:
+    with disk_stack(t) as (disk, s):
         key = t.up.on("abort on full", upstream.drip(["y" * 50] * 10, 100, ends=False))
         turn = s.say(key)
         until(lambda: s.log.text(turn["session_id"]), "text")
         disk.fill()
-        wait_for_503(s)
+        Posters(s).wait_refused()
         answers = []
         x = threading.Thread(target=lambda: answers.append(s.abort(turn["session_id"]).status))
         x.start()
@@ -135,11 +172,6 @@ def test_abort_while_the_disk_is_full_takes_effect_when_it_can_be_stored(t):
             tap.eq(s.abort(turn["session_id"]).status, 202, "abort")
         tap.eq(s.wait_idle(turn["session_id"])["messages"][-1]["status"], "aborted", "status of the message")
         s.log.check_seqs(turn["session_id"])
-    finally:
-        try:
-            s.__exit__(None, None, None)
-        finally:
-            disk.close()
 
 
 def test_an_operator_who_holds_the_write_lock_for_two_seconds_breaks_nothing(t):

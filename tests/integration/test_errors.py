@@ -190,8 +190,14 @@ def test_garbage_instead_of_a_stream(t):
 
     t.up.on("noise", noise)
     fails(t, "noise", code="provider_protocol")
-    t.up.on("utf-8", upstream.replay(b'data: {"choices":[{"index":0,"delta":{"content":"\xff\xfe"}}]}\n\n'))
-    fails(t, "utf-8", code="provider_protocol")
+
+
+def test_bytes_that_are_no_characters_are_replaced(t):
+    """PRV-5, SEC-5"""
+    bad = b'data: {"choices":[{"index":0,"delta":{"content":"a\xffb"}}]}\n\n'
+    t.up.on("utf-8", upstream.replay(bad + upstream.answer("c")))
+    snap = t.wait_idle(t.say("utf-8")["session_id"])
+    tap.eq((snap["content"], snap["error"]), ("a\ufffdbc", None), "answer")
 
 
 def test_html_or_json_with_status_200_is_not_an_answer(t):
@@ -248,23 +254,21 @@ def test_what_fails_before_a_viewer_can_exist_is_the_posts_own_error(t):
 
 def test_a_message_while_the_worker_is_down_is_answered_with_503(t):
     """FAF-2, PRC-1"""
-    s = Stack(t.up, workers=1)
-    try:
+    with Stack(t.up, workers=1) as s:
         s.up.on("w", upstream.text("up"))
-        s.wait_idle(s.say("w")["session_id"])
+        sid = s.say("w")["session_id"]
+        s.wait_idle(sid)
         s.chatd.kill()
-        for pid in list(s.worker_pids().values()):
-            tap.note(f"worker {pid} outlived its supervisor")
-        r = until(lambda: (lambda r: r if r.status == 503 else None)(s.post("w")), "POST says 503", 20)
-        tap.eq(r.error()["code"], "worker_unavailable", f"{r}")
-        tap.eq(s.call("GET", "/readyz").status, 503, "readyz")
+        for content, session in (("w", None), ("w", sid)):
+            r = until(lambda: (lambda r: r if r.status == 503 else None)(s.post(content, session)), "503")  # noqa: B023
+            tap.eq(r.error()["code"], "worker_unavailable", f"{r}")
+        for target in (f"/v1/sessions/{sid}", f"/v1/sessions/{sid}/snapshot", f"/v1/sessions/{sid}/events", "/readyz"):
+            r = s.call("GET", target)
+            tap.eq((r.status, r.error()["code"]), (503, "worker_unavailable"), target)
         tap.eq(s.call("GET", "/healthz").status, 200, "healthz")
         s.chatd.start()
         s.wait_ready()
-        s.wait_idle(s.say("w")["session_id"])
-    finally:
-        s.expect_status = False
-        s.__exit__(None, None, None)
+        s.wait_idle(s.say("w", sid)["session_id"])
 
 
 if __name__ == "__main__":
@@ -287,7 +291,8 @@ if __name__ == "__main__":
             "refused": {**once, "base_url": f"http://127.0.0.1:{free_port()}/v1"},
             "dns": {**once, "base_url": "http://name.invalid/v1"},
             "tls": {**once, "base_url": f"https://127.0.0.1:{up.port}/v1"},
-            "blackhole": {**once, "base_url": f"http://127.0.0.1:{plug.getsockname()[1]}/v1", "connect_timeout": "500ms"},
+            "blackhole": {**once, "connect_timeout": "500ms",
+                          "base_url": f"http://127.0.0.1:{plug.getsockname()[1]}/v1"},
             "listed": {"type": "openai", "models": "m1, m2", "model": "m1"},
         }
         with Stack(up, providers) as stack:

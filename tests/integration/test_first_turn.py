@@ -59,7 +59,8 @@ def test_viewers_that_come_before_amid_and_after_the_turn_see_the_same(t):
     tap.eq(rest.shown(), late.state.shown(), "the snapshot over REST")
     tap.eq(t.log.text(sid), "".join(UMLAUTS), "the log")
     stored = t.messages(sid)["messages"][-1]
-    tap.eq((stored["role"], stored["content"], stored["status"]), ("assistant", "".join(UMLAUTS), "complete"), "message")
+    tap.eq((stored["role"], stored["content"], stored["status"]),
+           ("assistant", "".join(UMLAUTS), "complete"), "message")
     terminal = [x for x in t.log.events(sid) if x["type"] in sse.TERMINAL]
     tap.eq(len(terminal), 1, "terminal events of the turn")
 

@@ -96,23 +96,24 @@ def one(name, function, on_fail=None):
 
 
 def run(names, *args):
-    """Runs the test functions of a module. `args[0]` may have mark() and explain() for its logs."""
+    """Runs the test functions of a module; args[0] may be a Stack, whose end is the last test."""
     faulthandler.enable()
     chosen = sys.argv[1:]
-    logs = args[0] if args and hasattr(args[0], "explain") else None
-    for name, function in list(names.items()):
-        if not name.startswith("test_") or not callable(function):
-            continue
+    stack = args[0] if args and hasattr(args[0], "check_end") else None
+    tests = [(n, f) for n, f in names.items() if n.startswith("test_") and callable(f)]
+    for name, function in tests:
         if chosen and not any(c in name for c in chosen):
             continue
-        if logs:
-            logs.mark()
+        if stack:
+            stack.mark()
 
         def call(function=function):
             return function(*args)
 
         call.__doc__ = function.__doc__
-        one(name[5:].replace("_", " "), call, logs.explain if logs else None)
+        one(name[5:].replace("_", " "), call, stack.explain if stack else None)
+    if stack:
+        one("the daemons end cleanly", stack.check_end, stack.explain)
 
 
 def finish():

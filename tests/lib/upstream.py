@@ -206,6 +206,9 @@ class Upstream:
             if not data:
                 return None
             buf += data
+            if buf[:1] == b"\x16":  # a TLS ClientHello: answered as web servers do
+                sock.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+                return None
         end = buf.index(b"\r\n\r\n") + 4
         lines = buf[:end].decode("latin-1").split("\r\n")
         method, path, _ = lines[0].split(" ", 2)

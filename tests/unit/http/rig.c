@@ -48,7 +48,7 @@ static void on_request(void *arg, struct http_request *req)
 		memset(body.data, 'b', RIG_BIG);
 		http_reply(req, 200, "", (struct str){body.data, RIG_BIG});
 	} else if (str_eq(path, "/204") || str_eq(path, "/304")) {
-		http_reply(req, atoi(path.p + 1), "", str_of("never seen"));
+		http_reply(req, str_eq(path, "/204") ? 204 : 304, "", str_of("never seen"));
 	} else {
 		buf_addf(&body, "%s %.*s %.*s", http_method_name(req), (int)path.n, path.p,
 			 (int)http_body(req).n, http_body(req).p);

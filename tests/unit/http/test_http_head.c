@@ -3,6 +3,7 @@
  * what it says about accepted ones.
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -241,13 +241,14 @@ END_TEST
 START_TEST(tls_to_a_server_without_it_is_told_and_not_tried_again)
 {
 	static const struct play plays[] = {{GOOD, 0, AFTER_CLOSE}};
+	struct buf url = BUF_INIT;
 	struct bench b;
 
 	bench_init(&b, "openai", plays, 1);
 	b.l.conf->max_retries = 2;
 	free(b.l.conf->base_url);
-	b.l.conf->base_url = malloc(64);
-	(void)snprintf(b.l.conf->base_url, 64, "https%s", b.s.url + 4);
+	buf_addf(&url, "https%s", b.s.url + 4);
+	b.l.conf->base_url = buf_steal(&url, NULL);
 	ask_and_wait(&b);
 	ck_assert_int_eq(b.l.fault, FAULT_PROVIDER_UNREACHABLE);
 	ck_assert_int_eq(b.l.retries, 0);
@@ -549,11 +550,11 @@ START_TEST(a_pause_stops_reading_and_a_resume_loses_nothing)
 	play.bytes = body.data;
 	play.n = body.len;
 	bench_init(&b, "openai", &play, 1);
-	b.l.conf->idle_ms = 150; /* does not run while paused */
+	b.l.conf->idle_ms = 800; /* does not run while paused */
 	b.l.pause_at = AT_TEXT;
 	listener_ask(&b.l, "hello");
 	listener_wait(&b.l, &b.l.texts, 1);
-	listener_idle(&b.l, 400);
+	listener_idle(&b.l, 1200);
 	ck_assert_int_eq(b.l.texts, 1);
 	unsent = scripted_server_unsent(&b.s);
 	ck_assert_uint_gt(unsent, 0);
