@@ -61,6 +61,9 @@
 #define LIMIT_PAGE_BYTES	(8 * 1024 * 1024) /* of messages in one page of a list */
 #define LIMIT_CALL_ID		127		/* longest tool_invocation_id kept; providers send under 64 */
 #define LIMIT_PROGRESS_MS	100	/* at most one tool_progress of a call in this time */
+#define LIMIT_QUEUE	     20	    /* turns that wait behind a running one, per session */
+#define LIMIT_KEY_KEEP_MS    86400000L /* a POST with the same Idempotency-Key within a day is the same */
+#define LIMIT_HOUSEKEEP_MS   3600000L /* how often what is over its time is taken out of the log */
 #define LIMIT_ROUNDS		50		/* steps of one turn: a model that only calls tools is stopped */
 #define LIMIT_TITLE		80		/* bytes of the first message that become the title */
 #define LIMIT_CRASHES		3		/* worker deaths without progress that end a turn */

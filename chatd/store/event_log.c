@@ -200,7 +200,7 @@ static void bind_statement(sqlite3_stmt *st, const struct write *w)
 {
 	if (w->sql == SQL_SESSION_INSERT)
 		(void)sqlite3_bind_text(st, 1, w->session->id, -1, SQLITE_STATIC);
-	else
+	else if (w->session)
 		(void)sqlite3_bind_int64(st, 1, w->session->row);
 	if (sqlite3_bind_parameter_count(st) >= 2)
 		(void)sqlite3_bind_int64(st, 2, (int64_t)w->generation);

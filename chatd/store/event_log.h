@@ -73,7 +73,7 @@ void event_log_free(struct event_log *l);
 /*
  * Appends a statement. ?1 is the session's row and ?2 the generation; `types` describes what
  * follows from ?3 on: i int64_t, u int64_t that is NULL when negative, t const char * (copied, NULL
- * allowed), T the turn's row. SESSION_INSERT takes the session's id instead of a row.
+ * allowed), T the turn's row. s is NULL for statements of no session. SESSION_INSERT takes the session's id instead of a row.
  */
 void event_log_write(struct event_log *l, enum sql which, struct log_session *s, struct log_turn *t,
 		     uint64_t generation, const char *types, ...);

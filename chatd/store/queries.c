@@ -168,22 +168,73 @@ json_t *query_sessions(struct db *db, const char *owner, const char *cursor, int
 	return NULL;
 }
 
-json_t *query_processing(struct db *db)
+static json_t *ids(struct db *db, enum sql which)
 {
-	sqlite3_stmt *st = db ? db_stmt(db, SQL_SESSIONS_PROCESSING) : NULL;
-	json_t *ids;
+	sqlite3_stmt *st = db ? db_stmt(db, which) : NULL;
+	json_t *list;
 	int r;
 
 	if (!st)
 		return NULL;
-	ids = json_array();
+	list = json_array();
 	while ((r = step(st)) == 1)
-		(void)json_array_append_new(ids,
-					    json_string((const char *)sqlite3_column_text(st, 0)));
+		(void)json_array_append_new(list, json_string((const char *)sqlite3_column_text(st, 0)));
 	if (finish(st, r) == 0)
-		return ids;
-	json_decref(ids);
+		return list;
+	json_decref(list);
 	return NULL;
+}
+
+json_t *query_processing(struct db *db)
+{
+	return ids(db, SQL_SESSIONS_PROCESSING);
+}
+
+json_t *query_queued_idle(struct db *db)
+{
+	return ids(db, SQL_SESSIONS_QUEUED);
+}
+
+int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q), void *arg)
+{
+	sqlite3_stmt *st = start(db, SQL_QUEUE, session);
+	int r;
+
+	if (!st)
+		return -1;
+	while ((r = step(st)) == 1) {
+		struct queue_row q = {
+			.row = sqlite3_column_int64(st, 0),
+			.id = (const char *)sqlite3_column_text(st, 1),
+			.provider = (const char *)sqlite3_column_text(st, 2),
+			.model = (const char *)sqlite3_column_text(st, 3),
+			.message_id = (const char *)sqlite3_column_text(st, 4),
+			.content = (const char *)sqlite3_column_text(st, 5),
+			.system = (const char *)sqlite3_column_text(st, 6),
+		};
+
+		fn(arg, &q);
+	}
+	return finish(st, r) < 0 ? -1 : 1;
+}
+
+int query_key(struct db *db, const char *owner, const char *key, int64_t since, char **ret_fingerprint,
+	      char **ret_answer)
+{
+	sqlite3_stmt *st = db ? db_stmt(db, SQL_KEY) : NULL;
+	int r;
+
+	if (!st)
+		return -1;
+	(void)sqlite3_bind_text(st, 1, owner, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(st, 3, since);
+	r = step(st);
+	if (r == 1) {
+		*ret_fingerprint = column_dup(st, 0);
+		*ret_answer = column_dup(st, 1);
+	}
+	return finish(st, r);
 }
 
 /* --- turns --- */

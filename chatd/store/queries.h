@@ -42,8 +42,21 @@ void turn_row_fini(struct turn_row *t);
 int query_session(struct db *db, const char *id, struct session_row *ret);
 int query_last_turn(struct db *db, int64_t session, struct turn_row *ret);
 
-/* Ids of sessions with a turn that runs. A JSON array of strings, or NULL on error. */
+/* Ids of sessions with a turn that runs; of idle ones with a turn in the queue. A JSON array of
+ * strings, or NULL on error. */
 json_t *query_processing(struct db *db);
+json_t *query_queued_idle(struct db *db);
+
+/* A turn that waits in the queue. Texts are valid during the callback; system may be NULL. */
+struct queue_row {
+	int64_t row;
+	const char *id, *provider, *model, *message_id, *content, *system;
+};
+int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q), void *arg);
+
+/* The answer that this key got since `since` (wall ms): 1 with malloc'ed texts, 0, or -1. */
+int query_key(struct db *db, const char *owner, const char *key, int64_t since, char **ret_fingerprint,
+	      char **ret_answer);
 
 /*
  * A page of an owner's sessions, newest change first: a JSON array of session objects, or NULL on

@@ -23,7 +23,7 @@ CREATE TABLE turns (
 	row		INTEGER PRIMARY KEY,
 	id		TEXT NOT NULL UNIQUE,
 	session		INTEGER NOT NULL REFERENCES sessions (row) ON DELETE CASCADE,
-	generation	INTEGER NOT NULL,
+	generation	INTEGER NOT NULL,	-- 0 while it is queued
 	state		TEXT NOT NULL CHECK (state IN ('queued', 'running', 'waiting', 'done', 'aborted', 'error')),
 	provider	TEXT NOT NULL,
 	model		TEXT NOT NULL,
@@ -40,9 +40,11 @@ CREATE TABLE turns (
 	cache_read_tokens	INTEGER,
 	cache_write_tokens	INTEGER,
 	error_code	TEXT,
-	error_message	TEXT
+	error_message	TEXT,
+	content		TEXT,		-- of a queued turn: its message, until it starts
+	system		TEXT
 ) STRICT;
-CREATE INDEX turns_by_session ON turns (session, row);
+CREATE INDEX turns_by_session ON turns (session, generation);
 CREATE INDEX turns_open ON turns (state) WHERE state IN ('queued', 'running', 'waiting');
 
 CREATE TABLE messages (
@@ -119,6 +121,17 @@ CREATE TABLE grants (
 	created_at	INTEGER NOT NULL,
 	PRIMARY KEY (session, server, name)
 ) STRICT, WITHOUT ROWID;
+
+-- Answers that a repeated POST gets again.
+CREATE TABLE idempotency (
+	owner		TEXT NOT NULL,
+	key		TEXT NOT NULL,
+	fingerprint	TEXT NOT NULL,	-- of the body
+	answer		TEXT NOT NULL,	-- JSON
+	created_at	INTEGER NOT NULL,
+	PRIMARY KEY (owner, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_by_age ON idempotency (created_at);
 
 CREATE TABLE event_types (
 	type		INTEGER PRIMARY KEY,

@@ -39,6 +39,26 @@
 	  "first_seq, started_at) "                                                                \
 	  "SELECT row, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8 FROM sessions "                       \
 	  "WHERE row = ?1 AND generation = ?2")                                                    \
+	S(TURN_QUEUE, GUARDED | NEW_TURN,                                                          \
+	  "INSERT INTO turns (session, generation, id, state, provider, model, message_id, "       \
+	  "first_seq, started_at, content, system) "                                               \
+	  "SELECT row, 0, ?3, 'queued', ?4, ?5, ?6, 0, ?7, ?8, ?9 FROM sessions "                  \
+	  "WHERE row = ?1 AND generation = ?2")                                                    \
+	S(TURN_DEQUEUE, GUARDED,                                                                   \
+	  "UPDATE turns SET state = 'running', generation = ?2, first_seq = ?4, started_at = ?5, " \
+	  "content = NULL WHERE row = ?3 AND session = ?1 AND state = 'queued' AND "               \
+	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                    \
+	S(TURN_WITHDRAW, GUARDED,                                                                  \
+	  "UPDATE turns SET state = 'aborted', ended_at = ?4, content = NULL "                     \
+	  "WHERE row = ?3 AND session = ?1 AND state = 'queued' AND "                              \
+	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                    \
+	S(KEY_INSERT, GUARDED,                                                                     \
+	  "INSERT INTO idempotency (owner, key, fingerprint, answer, created_at) "                 \
+	  "SELECT ?3, ?4, ?5, ?6, ?7 FROM sessions WHERE row = ?1 AND generation = ?2 "            \
+	  "ON CONFLICT (owner, key) DO UPDATE SET fingerprint = excluded.fingerprint, "            \
+	  "answer = excluded.answer, created_at = excluded.created_at "                            \
+	  "WHERE idempotency.created_at < ?8")                                                     \
+	S(KEYS_EXPIRE, 0, "DELETE FROM idempotency WHERE created_at < ?3")                         \
 	S(TURN_RESUME, GUARDED,                                                                    \
 	  "UPDATE turns SET generation = ?2, crashes = ?4, handed_over = 0 WHERE row = ?3 AND "    \
 	  "session = ?1 AND EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")   \
@@ -100,6 +120,15 @@
 	  "(updated_at, row) < (?2, ?3) ORDER BY updated_at DESC, row DESC LIMIT ?4")              \
 	S(SESSIONS_PROCESSING, 0,                                                                  \
 	  "SELECT id FROM sessions WHERE state = 'processing'")                                    \
+	S(SESSIONS_QUEUED, 0,                                                                      \
+	  "SELECT DISTINCT s.id FROM turns t JOIN sessions s ON s.row = t.session "                \
+	  "WHERE t.state = 'queued' AND s.state = 'idle'")                                         \
+	S(QUEUE, 0,                                                                                \
+	  "SELECT row, id, provider, model, message_id, content, system FROM turns "               \
+	  "WHERE session = ?1 AND generation = 0 AND state = 'queued' ORDER BY row")               \
+	S(KEY, 0,                                                                                  \
+	  "SELECT fingerprint, answer FROM idempotency "                                           \
+	  "WHERE owner = ?1 AND key = ?2 AND created_at >= ?3")                                    \
 	S(STEPS, 0,                                                                                \
 	  "SELECT n, content_end, reasoning_end, echo FROM steps WHERE turn = ?1 ORDER BY n")      \
 	S(CALLS, 0,                                                                                \
@@ -113,7 +142,8 @@
 	  "SELECT row, id, generation, state, provider, model, message_id, crashes, handed_over, " \
 	  "first_seq, started_at, stop_reason, input_tokens, output_tokens, cache_read_tokens, "   \
 	  "cache_write_tokens, error_code, error_message "                                         \
-	  "FROM turns WHERE session = ?1 ORDER BY row DESC LIMIT 1")                               \
+	  "FROM turns WHERE session = ?1 AND generation > 0 "                                      \
+	  "ORDER BY generation DESC LIMIT 1")                               \
 	S(TURN_ROW, 0, "SELECT row FROM turns WHERE id = ?1")                                      \
 	S(MESSAGES_PAGE, 0,                                                                        \
 	  "SELECT m.row, m.id, t.id, m.role, m.status, m.content, m.extra, m.stop_reason, "        \

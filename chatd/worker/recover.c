@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "chatd/worker/queue.h"
 #include "chatd/worker/turn.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -28,11 +29,25 @@ static int recover_session(struct worker *w, const char *id)
 	return turn_resume(s, &t);
 }
 
-int recover(struct worker *w)
+/* A worker that was stopping leaves the queue alone. */
+static int recover_queue(struct worker *w, const char *id)
 {
-	auto_json json_t *ids = query_processing(event_log_db(w->log));
+	enum fault why;
+	struct session *s = session_load(w, id, &why);
+
+	if (!s)
+		return why == FAULT_SESSION_NOT_FOUND ? 0 : -1;
+	queue_start_next(s);
+	return 0;
+}
+
+/* Calls recover_one for each of ids that is ours. The count, or -1. */
+static int each_of_ours(struct worker *w, json_t *ids,
+			int (*recover_one)(struct worker *w, const char *id))
+{
 	json_t *id;
-	size_t i, n = 0;
+	size_t i;
+	int n = 0;
 
 	if (!ids)
 		return -1;
@@ -41,13 +56,25 @@ int recover(struct worker *w)
 
 		if (shard_of(str_of(text), w->count) != w->index)
 			continue;
-		if (recover_session(w, text) < 0) {
+		if (recover_one(w, text) < 0) {
 			log_error("recover.failed", "session=%s", text);
 			return -1;
 		}
 		n++;
 	}
-	if (n)
-		log_notice("recover.done", "turns=%zu", n);
+	return n;
+}
+
+int recover(struct worker *w)
+{
+	auto_json json_t *processing = query_processing(event_log_db(w->log));
+	auto_json json_t *queued = query_queued_idle(event_log_db(w->log));
+	int turns = each_of_ours(w, processing, recover_session);
+	int queues = turns < 0 ? -1 : each_of_ours(w, queued, recover_queue);
+
+	if (queues < 0)
+		return -1;
+	if (turns + queues > 0)
+		log_notice("recover.done", "turns=%d queues=%d", turns, queues);
 	return 0;
 }

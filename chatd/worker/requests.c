@@ -9,206 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chatd/worker/queue.h"
+#include "chatd/worker/send_message.h"
 #include "chatd/worker/snapshot.h"
-#include "chatd/worker/turn.h"
+#include "chatd/worker/stored_reply.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/require.h"
-
-/* An answer that waits for its commit. The link is named by id: it may be gone by then. */
-struct pending_reply {
-	struct worker *worker;
-	uint64_t link_id, req;
-	json_t *body; /* owned */
-};
-
-static void on_stored(void *arg, bool ok)
-{
-	auto_free struct pending_reply *p = arg;
-	struct link *l = link_find(p->worker, p->link_id);
-
-	if (!l)
-		json_decref(p->body);
-	else if (ok)
-		link_reply(l, p->req, p->body);
-	else {
-		json_decref(p->body);
-		link_reply_fault(l, p->req, FAULT_LOG_UNAVAILABLE, NULL);
-	}
-}
-
-static void reply_when_stored(struct worker *w, struct session *s, struct link *l, uint64_t req,
-			      json_t *body)
-{
-	struct pending_reply *p = calloc(1, sizeof(*p));
-
-	REQUIRE(p);
-	p->worker = w;
-	p->link_id = link_id(l);
-	p->req = req;
-	p->body = body;
-	event_log_after(w->log, &s->log, on_stored, p);
-}
-
-/* --- send_message --- */
-
-static char *text_or_null(struct str s)
-{
-	return s.n ? str_dup(s) : NULL;
-}
-
-/* The first text of the content, cut at a character, its line breaks made spaces. */
-static void make_title(const json_t *content, char out[LIMIT_TITLE + 1])
-{
-	const json_t *text = content;
-	const json_t *part;
-	size_t i, n;
-
-	if (json_is_array(content)) {
-		text = NULL;
-		json_array_foreach (content, i, part) {
-			if (!text && json_is_string(json_object_get(part, "text")))
-				text = json_object_get(part, "text");
-		}
-	}
-	n = json_is_string(text) ? json_string_length(text) : 0;
-	if (n > LIMIT_TITLE)
-		n = json_utf8_prefix(json_string_value(text), LIMIT_TITLE);
-	for (i = 0; i < n; i++) {
-		char c = json_string_value(text)[i];
-
-		out[i] = (unsigned char)c < 0x20 ? ' ' : c;
-	}
-	out[n] = '\0';
-}
-
-/* Which provider and model answer: the request's, else the session's, else the default. */
-static enum fault choose_model(struct worker *w, const struct session *s, const char *provider,
-			       const char *model, struct provider_conf **ret_provider,
-			       const char **ret_model)
-{
-	struct provider_conf *p = options_provider(w->options, provider ? provider
-							       : s	? s->provider
-									: "");
-
-	if (!p)
-		return FAULT_UNKNOWN_PROVIDER;
-	if (!model && s && strcmp(p->name, s->provider) == 0)
-		model = s->model;
-	if (!model && p == options_provider(w->options, "") && w->options->model)
-		model = w->options->model;
-	if (!model)
-		model = p->model ? p->model : "";
-	if (!provider_conf_offers(p, model))
-		return FAULT_UNKNOWN_MODEL;
-	*ret_provider = p;
-	*ret_model = model;
-	return FAULT_NONE;
-}
-
-static json_t *busy_members(const struct session *s)
-{
-	return json_pack("{s:s, s:I, s:s}", "turn_id", s->last_turn_id, "generation",
-			 (json_int_t)s->generation, "state", session_state(s));
-}
-
-static json_t *field_error(const char *field, const char *message)
-{
-	return json_pack("{s:s, s:s}", "field", field, "message", message);
-}
-
-/* Is the session free for another turn? Interrupts the running one if that was asked for. */
-static bool make_room(struct session *s, struct link *l, const struct msg_send_message *m)
-{
-	if (!session_is_busy(s))
-		return true;
-	if (str_eq(m->on_busy, "interrupt")) {
-		enum fault fault = turn_abort(s, "interrupt");
-
-		if (fault != FAULT_NONE)
-			link_reply_fault(l, m->req, fault, NULL);
-		return fault == FAULT_NONE;
-	}
-	if (str_eq(m->on_busy, "queue"))
-		link_reply_fault(l, m->req, FAULT_BAD_FIELD,
-				 field_error("on_busy", "queue is not offered by this version"));
-	else
-		link_reply_fault(l, m->req, FAULT_ALREADY_PROCESSING, busy_members(s));
-	return false;
-}
-
-static void start(struct worker *w, struct link *l, const struct msg_send_message *m,
-		  struct session *s, const json_t *content)
-{
-	auto_free char *provider_name = text_or_null(m->provider);
-	auto_free char *model_name = text_or_null(m->model);
-	auto_free char *system = text_or_null(m->system);
-	auto_free char *metadata = text_or_null(m->metadata);
-	auto_free char *text = str_dup(m->content);
-	auto_free char *model_copy = NULL;
-	struct provider_conf *provider;
-	const char *model;
-	bool created = !s;
-	enum fault fault = choose_model(w, s, provider_name, model_name, &provider, &model);
-	struct turn *t;
-
-	if (fault != FAULT_NONE) {
-		link_reply_fault(l, m->req, fault,
-				 json_pack("{s:s}", "field",
-					   fault == FAULT_UNKNOWN_MODEL ? "model" : "provider"));
-		return;
-	}
-	if (w->stopping || w->n_turns >= (size_t)w->options->max_turns) {
-		link_reply_fault(l, m->req, FAULT_OVERLOADED, NULL);
-		return;
-	}
-	if (s && !make_room(s, l, m))
-		return;
-	model_copy = strdup(model); /* it may be the session's, which is about to be replaced */
-	REQUIRE(model_copy);
-	if (created) {
-		char title[LIMIT_TITLE + 1];
-
-		make_title(content, title);
-		s = session_new(w, m->owner, title, provider->name, model_copy,
-				system ? system : w->options->system, metadata);
-	}
-	t = turn_start(s, &(struct turn_request){provider, model_copy, system, text});
-	log_info("turn.start", "session=%s turn=%s generation=%llu provider=%s created=%d",
-		 s->log.id, turn_id(t), (unsigned long long)turn_generation(t), provider->name,
-		 created);
-	reply_when_stored(w, s, l, m->req,
-			  json_pack("{s:s, s:s, s:I, s:b}", "session_id", s->log.id, "turn_id",
-				    turn_id(t), "generation", (json_int_t)turn_generation(t),
-				    "created", created));
-}
-
-static void send_message(struct worker *w, struct link *l, const struct msg *msg)
-{
-	const struct msg_send_message *m = &msg->send_message;
-	auto_json json_t *content = json_read(m->content.p, m->content.n, NULL, 0);
-	struct session *s = NULL;
-	enum fault why;
-
-	if (!content || m->content.n > LIMIT_MESSAGE + 1024) {
-		link_reply_fault(l, m->req, FAULT_BAD_FIELD,
-				 field_error("content", "can't be read"));
-		return;
-	}
-	if (event_log_is_stalled(w->log)) {
-		link_reply_fault(l, m->req, FAULT_LOG_UNAVAILABLE, NULL);
-		return;
-	}
-	if (m->session_id.n) {
-		s = session_get(w, m->session_id, m->owner, &why);
-		if (!s) {
-			link_reply_fault(l, m->req, why, NULL);
-			return;
-		}
-	}
-	start(w, l, m, s, content);
-}
 
 /* --- reads --- */
 
@@ -360,16 +168,23 @@ static void abort_turn(struct worker *w, struct link *l, const struct msg *msg)
 
 	if (!s) {
 		link_reply_fault(l, m->req, why, NULL);
+	} else if (m->turn_id.n && queue_withdraw(s, m->turn_id)) {
+		auto_free char *id = str_dup(m->turn_id);
+
+		stored_reply(w, s, l, m->req,
+			     json_pack("{s:s, s:s, s:I, s:b}", "session_id", s->log.id, "turn_id",
+				       id, "generation", (json_int_t)s->generation, "withdrawn",
+				       1));
 	} else if (!session_is_busy(s)) {
 		link_reply_fault(l, m->req, FAULT_NOT_PROCESSING, NULL);
 	} else if (m->turn_id.n && !str_eq(m->turn_id, s->last_turn_id)) {
-		link_reply_fault(l, m->req, FAULT_TURN_MISMATCH, busy_members(s));
+		link_reply_fault(l, m->req, FAULT_TURN_MISMATCH, session_busy_json(s));
 	} else {
 		body = json_pack("{s:s, s:s, s:I}", "session_id", s->log.id, "turn_id",
 				 s->last_turn_id, "generation", (json_int_t)s->generation);
 		why = turn_abort(s, "user");
 		if (why == FAULT_NONE) {
-			reply_when_stored(w, s, l, m->req, body);
+			stored_reply(w, s, l, m->req, body);
 			return;
 		}
 		json_decref(body);
@@ -386,7 +201,7 @@ static void delete_session(struct worker *w, struct link *l, const struct msg *m
 	if (s)
 		why = event_log_is_stalled(w->log) ? FAULT_LOG_UNAVAILABLE : session_delete(s);
 	if (s && why == FAULT_NONE)
-		reply_when_stored(w, s, l, m->req, NULL);
+		stored_reply(w, s, l, m->req, NULL);
 	else
 		link_reply_fault(l, m->req, why, NULL);
 }
@@ -404,9 +219,9 @@ static void resolve_prompt(struct worker *w, struct link *l, const struct msg *m
 		return;
 	why = turn_answer(s, prompt_id, answer, &text);
 	if (why == FAULT_NONE)
-		reply_when_stored(w, s, l, m->req,
-				  json_pack("{s:s, s:s, s:s}", "session_id", s->log.id, "turn_id",
-					    s->last_turn_id, "prompt_id", prompt_id));
+		stored_reply(w, s, l, m->req,
+			     json_pack("{s:s, s:s, s:s}", "session_id", s->log.id, "turn_id",
+				       s->last_turn_id, "prompt_id", prompt_id));
 	else
 		link_reply_fault(l, m->req, why, text ? json_pack("{s:s}", "message", text) : NULL);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "chatd/worker/link.h"
+#include "chatd/worker/queue.h"
 #include "chatd/worker/turn.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -26,6 +27,7 @@ static struct session *session_alloc(struct worker *w, const char *id)
 	s->worker = w;
 	accumulator_init(&s->acc);
 	LIST_INIT(&s->subs);
+	TAILQ_INIT(&s->queue);
 	HASH_ADD(hh, w->sessions, log.id, strlen(s->log.id), s);
 	session_touch(s);
 	return s;
@@ -38,6 +40,7 @@ static void session_free(struct session *s)
 		TAILQ_REMOVE(&s->worker->maybe_idle, s, sweep_link);
 	HASH_DEL(s->worker->sessions, s);
 	accumulator_fini(&s->acc);
+	queue_free(s);
 	free(s->owner);
 	free(s->title);
 	free(s->provider);
@@ -58,8 +61,11 @@ static char *dup_or_null(const char *text)
 static void fold(void *arg, const struct chat_event *e)
 {
 	struct session *s = arg;
-	auto_json json_t *payload = json_read(e->payload.p, e->payload.n, NULL, 0);
+	auto_json json_t *payload = NULL;
 
+	if (!str_eq(e->turn_id, s->last_turn_id)) /* of a queued turn */
+		return;
+	payload = json_read(e->payload.p, e->payload.n, NULL, 0);
 	accumulator_apply(&s->acc, e->type, payload);
 }
 
@@ -114,7 +120,7 @@ struct session *session_load(struct worker *w, const char *id, enum fault *ret_w
 	s->model = dup_or_null(row.model);
 	s->system = dup_or_null(row.system);
 	s->metadata = dup_or_null(row.metadata);
-	if (load_turn(s, event_log_db(w->log), row.state) < 0) {
+	if (load_turn(s, event_log_db(w->log), row.state) < 0 || queue_load(s) < 0) {
 		s->gone = true;
 		*ret_why = FAULT_LOG_UNAVAILABLE;
 		return NULL;
@@ -179,18 +185,30 @@ void session_emit_text(struct session *s, struct log_turn *t, enum chat_event_ty
 			len);
 }
 
-void session_emit(struct session *s, struct log_turn *t, enum chat_event_type type, json_t *payload)
+static void append(struct session *s, struct log_turn *t, enum chat_event_type type,
+		   json_t *payload)
 {
 	struct buf b = BUF_INIT;
 	size_t len;
 	char *text;
 
 	REQUIRE(json_is_object(payload));
-	accumulator_apply(&s->acc, type, payload);
 	json_add_value(&b, payload);
 	json_decref(payload);
 	text = buf_steal(&b, &len);
 	event_log_event(s->worker->log, &s->log, t, s->generation, ++s->last_seq, type, text, len);
+}
+
+void session_emit(struct session *s, struct log_turn *t, enum chat_event_type type, json_t *payload)
+{
+	accumulator_apply(&s->acc, type, payload);
+	append(s, t, type, payload);
+}
+
+void session_emit_beside(struct session *s, struct log_turn *t, enum chat_event_type type,
+			 json_t *payload)
+{
+	append(s, t, type, payload);
 }
 
 const char *session_state(const struct session *s)
@@ -203,6 +221,12 @@ const char *session_state(const struct session *s)
 bool session_is_busy(const struct session *s)
 {
 	return s->turn || s->waiting;
+}
+
+json_t *session_busy_json(const struct session *s)
+{
+	return json_pack("{s:s, s:I, s:s}", "turn_id", s->last_turn_id, "generation",
+			 (json_int_t)s->generation, "state", session_state(s));
 }
 
 void session_subscribe(struct session *s, struct link *l, uint64_t number)
@@ -245,9 +269,14 @@ static void on_deleted(void *arg, bool ok)
 enum fault session_delete(struct session *s)
 {
 	struct worker *w = s->worker;
+	enum fault fault = FAULT_NONE;
 
-	if (session_is_busy(s) && turn_abort(s, "cleared") != FAULT_NONE)
-		return FAULT_LOG_UNAVAILABLE;
+	s->hold_queue = true; /* it goes with the session */
+	if (session_is_busy(s))
+		fault = turn_abort(s, "cleared");
+	s->hold_queue = false;
+	if (fault != FAULT_NONE)
+		return fault;
 	session_emit(s, NULL, CHAT_EVENT_SESSION_CLEARED, json_object());
 	event_log_write(w->log, SQL_EVENTS_DELETE, &s->log, NULL, s->generation, "");
 	event_log_write(w->log, SQL_SESSION_DELETE, &s->log, NULL, s->generation, "");

@@ -33,8 +33,10 @@ struct session {
 	char last_turn_id[ID_LEN]; /* "" before the first turn */
 	struct turn *turn;	   /* while it runs (or is about to wait); NULL otherwise */
 	bool waiting;		   /* its turn waits for a person, as rows only */
-	int64_t turn_started_at;   /* of the turn that runs or waits */
-	bool gone;		   /* deleted or lost: nobody finds it any more */
+	bool hold_queue;	   /* the queue must not start now: something goes ahead of it */
+	TAILQ_HEAD(queue_list, queued) queue; /* owned; queue.c's */
+	int64_t turn_started_at;	      /* of the turn that runs or waits */
+	bool gone;			      /* deleted or lost: nobody finds it any more */
 	bool on_sweep_list;
 	LIST_HEAD(subscription_list, subscription) subs;
 	TAILQ_ENTRY(session) sweep_link;
@@ -56,13 +58,18 @@ struct session *session_new(struct worker *w, struct str owner, const char *titl
 /* Emits an event of the current run: accumulates and appends it. payload: an object, taken over. */
 void session_emit(struct session *s, struct log_turn *t, enum chat_event_type type,
 		  json_t *payload);
-/* The same for response_chunk and reasoning_chunk. */
+/* An event of a turn that is not the current one: appended, not accumulated. */
+void session_emit_beside(struct session *s, struct log_turn *t, enum chat_event_type type,
+			 json_t *payload);
+/* The same as session_emit() for response_chunk and reasoning_chunk. */
 void session_emit_text(struct session *s, struct log_turn *t, enum chat_event_type type,
 		       const char *p, size_t n);
 
 const char *session_state(const struct session *s); /* "idle", "processing" or "waiting" */
 /* Is there a turn, running or waiting? Its id is last_turn_id. */
 bool session_is_busy(const struct session *s);
+/* What a refusal says about it: {"turn_id","generation","state"}. New reference. */
+json_t *session_busy_json(const struct session *s);
 
 void session_subscribe(struct session *s, struct link *l, uint64_t sub);
 void subscription_end(struct subscription *sub);

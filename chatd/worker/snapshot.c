@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chatd/worker/queue.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -66,13 +67,17 @@ static int add_messages(struct buf *b, const struct session *s)
 
 static int build(struct buf *b, const struct session *s, const struct accumulator *a)
 {
+	auto_json json_t *queue = queue_json(s);
+
 	buf_addf(b, "{\"state\":\"%s\"", session_state(s));
 	add_session(b, s);
 	add_turn(b, s);
 	accumulator_add_snapshot(b, a);
 	if (add_messages(b, s) < 0)
 		return -1;
-	buf_adds(b, ",\"queue\":[]}");
+	buf_adds(b, ",\"queue\":");
+	json_add_value(b, queue);
+	buf_addc(b, '}');
 	return b->len < LIMIT_FRAME - 4096 ? 0 : -1;
 }
 
@@ -101,11 +106,20 @@ static void send_now(struct link *l, uint64_t req, const struct session *s,
 	buf_fini(&b);
 }
 
+struct fold {
+	struct accumulator *acc;
+	const char *turn_id;
+};
+
 static void fold_event(void *arg, const struct chat_event *e)
 {
-	auto_json json_t *payload = json_read(e->payload.p, e->payload.n, NULL, 0);
+	struct fold *f = arg;
+	auto_json json_t *payload = NULL;
 
-	accumulator_apply(arg, e->type, payload);
+	if (!str_eq(e->turn_id, f->turn_id)) /* of a queued turn */
+		return;
+	payload = json_read(e->payload.p, e->payload.n, NULL, 0);
+	accumulator_apply(f->acc, e->type, payload);
 }
 
 /* What is on disk, while the accumulator is ahead of it and the log is stalled. */
@@ -113,11 +127,12 @@ static void send_from_disk(struct link *l, uint64_t req, struct session *s)
 {
 	struct accumulator a;
 	auto_turn_row struct turn_row t = {0};
+	struct fold f = {&a, t.id};
 	struct db *db = event_log_db(s->worker->log);
 
 	accumulator_init(&a);
 	if (s->log.row && query_last_turn(db, s->log.row, &t) == 1 &&
-	    query_events(db, s->log.row, t.first_seq - 1, fold_event, &a) == 1) {
+	    query_events(db, s->log.row, t.first_seq - 1, fold_event, &f) == 1) {
 		json_decref(a.error);
 		a.error = json_pack(
 			"{s:s, s:s}", "code", fault_code(FAULT_PERSIST_ERROR), "message",

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chatd/worker/queue.h"
 #include "chatd/worker/turn_impl.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -149,40 +150,59 @@ void turn_prepare_when_stored(struct turn *t)
 	event_log_after(t->worker->log, &t->session->log, on_started, t);
 }
 
-struct turn *turn_start(struct session *s, const struct turn_request *r)
+/* The writes of a start that are the same whether it waited in the queue or not. */
+static struct turn *start(struct session *s, struct log_turn *ref, const char *message_id,
+			  const struct turn_request *r, bool was_queued)
 {
 	struct worker *w = s->worker;
-	char turn_text[ID_LEN], answer_id[ID_LEN], question_id[ID_LEN];
-	char created[CLOCK_ISO_LEN + 1];
+	char question_id[ID_LEN], created[CLOCK_ISO_LEN + 1];
 	int64_t now = clock_wall_ms();
+	int64_t first_seq = (int64_t)s->last_seq + 1;
 	struct turn *t;
 
-	id_new("turn", turn_text);
 	id_new("msg", question_id);
-	id_new("msg", answer_id);
 	s->generation++;
-	t = turn_new(s, r->provider, r->model, log_turn_new(turn_text, 0), answer_id,
-		     TURN_STARTING);
+	t = turn_new(s, r->provider, r->model, ref, message_id, TURN_STARTING);
 	replace(&s->provider, r->provider->name);
 	replace(&s->model, r->model);
 	if (r->system)
 		replace(&s->system, r->system);
 	event_log_write(w->log, SQL_RUN_START, &s->log, NULL, t->generation, "ttti", s->provider,
 			s->model, s->system, now);
-	event_log_write(w->log, SQL_TURN_INSERT, &s->log, t->ref, t->generation, "ttttii",
-			turn_text, s->provider, s->model, answer_id, (int64_t)s->last_seq + 1, now);
-	event_log_write(w->log, SQL_MESSAGE_INSERT, &s->log, t->ref, t->generation, "tTtttttti",
+	if (was_queued)
+		event_log_write(w->log, SQL_TURN_DEQUEUE, &s->log, ref, t->generation, "Tii",
+				first_seq, now);
+	else
+		event_log_write(w->log, SQL_TURN_INSERT, &s->log, ref, t->generation, "ttttii",
+				ref->id, s->provider, s->model, message_id, first_seq, now);
+	event_log_write(w->log, SQL_MESSAGE_INSERT, &s->log, ref, t->generation, "tTtttttti",
 			question_id, "user", "complete", r->content, NULL, NULL, NULL, now);
 	clock_iso(now, created);
-	session_emit(s, t->ref, CHAT_EVENT_RESPONSE_START,
+	session_emit(s, ref, CHAT_EVENT_RESPONSE_START,
 		     json_pack("{s:{s:s, s:s, s:s, s:o, s:s, s:s}, s:s, s:s, s:s}", "message", "id",
-			       question_id, "turn_id", turn_text, "role", "user", "content",
+			       question_id, "turn_id", ref->id, "role", "user", "content",
 			       json_read(r->content, strlen(r->content), NULL, 0), "status",
-			       "complete", "created_at", created, "message_id", answer_id,
+			       "complete", "created_at", created, "message_id", message_id,
 			       "provider", s->provider, "model", s->model));
 	w->stats.turns_started++;
 	turn_prepare_when_stored(t);
 	return t;
+}
+
+struct turn *turn_start(struct session *s, const struct turn_request *r)
+{
+	char id[ID_LEN], message_id[ID_LEN];
+
+	id_new("turn", id);
+	id_new("msg", message_id);
+	return start(s, log_turn_new(id, 0), message_id, r, false);
+}
+
+struct turn *turn_start_queued(struct session *s, struct log_turn *ref, const char *message_id,
+			       const struct turn_request *r)
+{
+	ref->refs++;
+	return start(s, ref, message_id, r, true);
 }
 
 /* --- ending --- */
@@ -261,6 +281,8 @@ static void end(struct turn *t, const struct ending *e)
 		 e->stop_reason ? log_safe(e->stop_reason) : "-", t->steps, t->said,
 		 (long long)duration(t));
 	event_log_after(w->log, &t->session->log, on_over, t);
+	if (!t->session->hold_queue)
+		queue_start_next(t->session);
 }
 
 void turn_end_done(struct turn *t, const struct provider_result *r)

@@ -19,6 +19,10 @@ struct turn_request {
 /* Starts the next run of an idle session. Never fails; what goes wrong later is an event. */
 struct turn *turn_start(struct session *s, const struct turn_request *r);
 
+/* The same for one that waited in the queue: its row is there already. */
+struct turn *turn_start_queued(struct session *s, struct log_turn *ref, const char *message_id,
+			       const struct turn_request *r);
+
 /*
  * Takes up a turn that a dead or restarted worker left: under a new generation, from its last
  * complete step, unless it took too many workers down or the operator wants such turns to end: then

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "chatd/worker/idempotency.h"
 #include "chatd/worker/link.h"
 #include "chatd/worker/publisher.h"
 #include "chatd/worker/recover.h"
@@ -28,7 +29,7 @@
 struct process {
 	struct worker worker;
 	int listen_fd, control_fd; /* owned */
-	struct event *accept, *accept_pause, *control, *heartbeat, *drain;
+	struct event *accept, *accept_pause, *control, *heartbeat, *drain, *housekeep;
 	struct event *sigterm, *sigint, *sighup;
 	int64_t drain_until; /* monotonic ms; 0: not draining */
 	bool quit;
@@ -149,6 +150,11 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 	log_notice("config.reloaded", "providers=%zu", o->n_providers);
 }
 
+static void on_housekeep(evutil_socket_t fd, short what, void *arg)
+{
+	idempotency_expire(&((struct process *)arg)->worker);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	/* waking the loop is all */
@@ -175,6 +181,7 @@ static bool has_demo(const struct options *o)
 static int set_up(struct process *p)
 {
 	static const struct timeval beat = {LIMIT_HEARTBEAT_WORKER_MS / 1000, 0};
+	static const struct timeval hour = {LIMIT_HOUSEKEEP_MS / 1000, 0};
 	struct worker *w = &p->worker;
 	const char *why;
 	int r;
@@ -185,6 +192,7 @@ static int set_up(struct process *p)
 	TAILQ_INIT(&w->turns);
 	TAILQ_INIT(&w->dirty);
 	LIST_INIT(&w->links);
+	LIST_INIT(&w->fresh_keys);
 	r = event_log_open(w->base, w->options->log_path, w->options->durability_full, &log_ops, w,
 			   &w->log, &why);
 	if (r != 0) {
@@ -199,6 +207,9 @@ static int set_up(struct process *p)
 	p->accept_pause = must(evtimer_new(w->base, on_accept_again, p));
 	p->heartbeat = must(event_new(w->base, -1, EV_PERSIST, on_heartbeat, p));
 	p->drain = must(event_new(w->base, -1, EV_PERSIST, on_tick, p));
+	p->housekeep = must(event_new(w->base, -1, EV_PERSIST, on_housekeep, p));
+	if (w->index == 0) /* one of us is enough */
+		(void)event_add(p->housekeep, &hour);
 	p->sigterm = must(evsignal_new(w->base, SIGTERM, on_stop_signal, p));
 	p->sigint = must(evsignal_new(w->base, SIGINT, on_stop_signal, p));
 	p->sighup = must(evsignal_new(w->base, SIGHUP, on_reload, p));
@@ -265,6 +276,7 @@ static void tear_down(struct process *p)
 	free_event(p->control);
 	free_event(p->heartbeat);
 	free_event(p->drain);
+	free_event(p->housekeep);
 	free_event(p->sigterm);
 	free_event(p->sigint);
 	free_event(p->sighup);
