@@ -61,6 +61,7 @@
 #define LIMIT_PAGE_BYTES	(8 * 1024 * 1024) /* of messages in one page of a list */
 #define LIMIT_CALL_ID		127		/* longest tool_invocation_id kept; providers send under 64 */
 #define LIMIT_PROGRESS_MS	100	/* at most one tool_progress of a call in this time */
+#define LIMIT_STALL_MS	     1000   /* a log that can't be written for this long is told to viewers */
 #define LIMIT_QUEUE	     20	    /* turns that wait behind a running one, per session */
 #define LIMIT_KEY_KEEP_MS    86400000L /* a POST with the same Idempotency-Key within a day is the same */
 #define LIMIT_HOUSEKEEP_MS   3600000L /* how often what is over its time is taken out of the log */

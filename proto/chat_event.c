@@ -49,7 +49,10 @@ void chat_event_add_json(struct buf *b, const struct chat_event *e)
 	buf_adds(b, ",\"generation\":");
 	buf_addu(b, e->generation);
 	buf_adds(b, ",\"seq\":");
-	buf_addu(b, e->seq);
+	if (e->seq)
+		buf_addu(b, e->seq);
+	else
+		buf_adds(b, "null");
 	clock_iso(e->ts, iso);
 	buf_adds(b, ",\"ts\":\"");
 	buf_add(b, iso, CLOCK_ISO_LEN);
@@ -64,11 +67,14 @@ void chat_event_add_frame(struct buf *b, const struct chat_event *e)
 	const char *name = chat_event_name(e->type);
 
 	REQUIRE(name);
-	buf_adds(b, "id: ");
-	buf_addu(b, e->generation);
-	buf_addc(b, '-');
-	buf_addu(b, e->seq);
-	buf_adds(b, "\nevent: ");
+	if (e->seq) {
+		buf_adds(b, "id: ");
+		buf_addu(b, e->generation);
+		buf_addc(b, '-');
+		buf_addu(b, e->seq);
+		buf_addc(b, '\n');
+	}
+	buf_adds(b, "event: ");
 	buf_adds(b, name);
 	buf_adds(b, "\ndata: ");
 	chat_event_add_json(b, e);

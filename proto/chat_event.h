@@ -43,7 +43,7 @@ struct chat_event {
 	struct str session_id;
 	struct str turn_id; /* empty where there is none: null for viewers */
 	uint64_t generation;
-	uint64_t seq;
+	uint64_t seq; /* 0: a notice, not stored; null and without an id for viewers */
 	int64_t ts; /* Unix time in ms */
 	enum chat_event_type type;
 	struct str payload; /* a JSON object: "{...}" */

@@ -21,6 +21,8 @@
  *   subscribe     from its reply on, each event of the session that is committed is sent, in order,
  *                 with the subscriber's number `sub`. The reply's body is
  *                 {"generation":g,"seq":s}: the last committed event; the next one sent is s+1.
+ *   event         seq 0 is a notice: not stored, without an id, for the viewers that are there now
+ *                 (that the log can't be written is the one thing that can't be stored).
  *   get_snapshot  answered by snapshot: state as of `seq`, the last committed event then. Sent in
  *                 order with events: on a subscribed channel every event up to seq came before it.
  *   replay        asks for the events after (generation, seq), up to the page limits. Answered by

@@ -243,6 +243,17 @@ static void evict(struct feed *f, struct block *gone)
 	(void)block_unref(gone);
 }
 
+/* A notice is not kept: it is for who is there now and has everything. */
+static void tell_notice(struct feed *f, struct str frame)
+{
+	struct viewer *v, *next;
+
+	for (v = TAILQ_FIRST(&f->viewers); v; v = next) {
+		next = TAILQ_NEXT(v, link);
+		viewer_notice(v, frame);
+	}
+}
+
 void feed_on_event(struct feed *f, const struct msg_event *e)
 {
 	static struct buf frame; /* kept: one allocation for the life of the process */
@@ -257,6 +268,12 @@ void feed_on_event(struct feed *f, const struct msg_event *e)
 
 	if (f->state != FEED_LIVE)
 		return;
+	buf_clear(&frame);
+	if (e->seq == 0) {
+		chat_event_add_frame(&frame, &ce);
+		tell_notice(f, (struct str){frame.data, frame.len});
+		return;
+	}
 	last = tail_last_seq(&f->tail);
 	if (e->seq <= last)
 		return; /* seen already */
@@ -268,7 +285,6 @@ void feed_on_event(struct feed *f, const struct msg_event *e)
 		feed_rest(f);
 		return;
 	}
-	buf_clear(&frame);
 	chat_event_add_frame(&frame, &ce);
 	evict(f, tail_add(&f->tail, e->generation, (struct str){frame.data, frame.len}));
 	if (frame.cap > 1024 * 1024)

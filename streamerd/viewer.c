@@ -235,6 +235,18 @@ static bool is_between_frames(const struct viewer *v)
 	return v->block ? v->off == v->block->len : v->part == 0;
 }
 
+void viewer_notice(struct viewer *v, struct str frame)
+{
+	ssize_t n;
+
+	if (v->blocked || !is_between_frames(v))
+		return;
+	n = sent(v, send(v->fd, frame.p, frame.n, MSG_NOSIGNAL | MSG_DONTWAIT));
+	/* a part of it can't be completed later: nobody keeps it */
+	if (n < 0 || (n > 0 && (size_t)n < frame.n))
+		viewer_end(v, n < 0 ? VIEWER_LEFT : VIEWER_LAGGED);
+}
+
 void viewer_heartbeat(struct viewer *v, int64_t now)
 {
 	ssize_t n;

@@ -46,6 +46,8 @@ struct viewer_start {
 
 /* Takes fd, sends head and what is there. May end the viewer at once. */
 void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_start *start);
+/* Sends an unnumbered frame if the viewer has everything and its socket takes it; else not. */
+void viewer_notice(struct viewer *v, struct str frame);
 /* Sends what is there for it, as much as its socket takes. May end it. */
 void viewer_push(struct viewer *v);
 void viewer_heartbeat(struct viewer *v, int64_t now); /* may end it */

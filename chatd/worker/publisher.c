@@ -7,6 +7,7 @@
 #include "chatd/worker/publisher.h"
 
 #include "chatd/worker/link.h"
+#include "common/clock.h"
 
 void publish(struct session *s, const struct chat_event *e)
 {
@@ -27,4 +28,17 @@ void publish(struct session *s, const struct chat_event *e)
 		link_send(sub->link, &m);
 		s->worker->stats.events_published++;
 	}
+}
+
+void publish_notice(struct session *s, enum chat_event_type type, struct str payload)
+{
+	struct chat_event e = {
+		.turn_id = str_of(s->last_turn_id),
+		.generation = s->generation,
+		.ts = clock_wall_ms(),
+		.type = type,
+		.payload = payload,
+	};
+
+	publish(s, &e);
 }

@@ -442,6 +442,14 @@ void turns_flush(struct worker *w)
 		turn_flush(t);
 }
 
+void turns_warn(struct worker *w, enum fault code, const char *message)
+{
+	struct turn *t;
+
+	TAILQ_FOREACH (t, &w->turns, link)
+		turn_warn(t, code, message);
+}
+
 void turns_pause(struct worker *w, bool paused)
 {
 	struct turn *t;

@@ -54,5 +54,7 @@ const char *turn_session_state(const struct turn *t); /* "processing" or "waitin
 
 /* For the worker's pass: emits what all turns have gathered. */
 void turns_flush(struct worker *w);
+/* A `warning` to each running turn. */
+void turns_warn(struct worker *w, enum fault code, const char *message);
 /* Back-pressure while the log can't be written. */
 void turns_pause(struct worker *w, bool paused);

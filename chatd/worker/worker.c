@@ -20,6 +20,7 @@
 #include "chatd/worker/link.h"
 #include "chatd/worker/publisher.h"
 #include "chatd/worker/recover.h"
+#include "chatd/worker/stall.h"
 #include "chatd/worker/turn.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -49,7 +50,10 @@ static void on_stale(void *arg, struct log_session *ls, uint64_t generation)
 
 static void on_stalled(void *arg, const char *why)
 {
-	turns_pause(arg, why != NULL);
+	if (why)
+		stall_begins(arg);
+	else
+		stall_ends(arg);
 }
 
 static const struct event_log_ops log_ops = {on_committed, on_stale, on_stalled};
@@ -233,6 +237,7 @@ static void pass(struct worker *w)
 {
 	turns_flush(w);
 	event_log_commit(w->log);
+	stall_check(w);
 	sessions_sweep(w);
 }
 

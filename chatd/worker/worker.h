@@ -40,6 +40,8 @@ struct worker {
 	TAILQ_HEAD(turn_list, turn) turns;	      /* running */
 	TAILQ_HEAD(dirty_list, turn) dirty;	      /* with gathered text */
 	size_t n_turns;
+	int64_t stalled_since; /* monotonic ms; 0: the log can be written. stall.c's */
+	bool stall_told;
 	LIST_HEAD(link_list, link) links;		 /* owned */
 	LIST_HEAD(fresh_key_list, fresh_key) fresh_keys; /* idempotency.c's */
 	struct worker_stats stats;
