@@ -216,6 +216,7 @@ static void *named_tool(struct options *o, const char *name, const char **why)
 		return NULL;
 	}
 	_Static_assert(LIMIT_TOOL_SERVERS == 16, "the text above names the limit");
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	more = reallocarray(o->tools, o->n_tools + 1, sizeof(*more));
 	REQUIRE(more);
 	o->tools = more;

@@ -89,7 +89,7 @@
 #define LIMIT_RETRY_MAX_MS	8000		/* ... up to this, as the providers' own libraries do */
 
 /* --- the log --- */
-#define LIMIT_WAL_PAGES		4000		/* checkpoint when the WAL has grown to this (16 MiB) */
+#define LIMIT_WAL_PAGES		1000		/* checkpoint when the WAL has grown by this (4 MiB): 2-3 ms of a commit */
 #define LIMIT_BUSY_MS		50		/* wait for an operator's lock before trying again later */
 #define LIMIT_LOG_RETRY_MS	200		/* between tries while the log can't be written */
 

@@ -60,8 +60,8 @@ void route_find(const struct route *routes, size_t n, enum http_method method, s
 		method = HTTP_GET;
 	for (size_t i = 0; i < n; i++) {
 		memset(params, 0, sizeof(params));
-		if (ret->route || !matches(routes[i].pattern, path, params))
-			continue; /* the first row that fits: "/readyz" is not for "/:" */
+		if (!matches(routes[i].pattern, path, params))
+			continue;
 		if (ret->allow[0])
 			strncat(ret->allow, ", ", sizeof(ret->allow) - strlen(ret->allow) - 1);
 		strncat(ret->allow, method_names(routes[i].method),
@@ -70,5 +70,6 @@ void route_find(const struct route *routes, size_t n, enum http_method method, s
 			continue;
 		ret->route = &routes[i];
 		memcpy(ret->params, params, sizeof(params));
+		return; /* the first row that fits */
 	}
 }

@@ -29,7 +29,8 @@ struct route {
 struct route_match {
 	const struct route *route;	 /* NULL if the path or the method is not known */
 	struct str params[ROUTE_PARAMS]; /* borrowed from path */
-	char allow[64];			 /* methods that the path takes: "GET, HEAD"; "" if none */
+	char allow[64]; /* without a route: what the path takes, "GET, HEAD"; "" if there is no such
+			   path */
 };
 
 /* Fills in *ret. route == NULL: 404 if allow is empty, else 405. */

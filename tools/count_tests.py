@@ -11,6 +11,8 @@ import re
 import sys
 
 CASE = re.compile(r"^(not )?ok\b(.*)$", re.M)
+# what failed and what it says of itself; meson shows neither for TAP programs
+FAILED = re.compile(r"^not ok\b.*\n(?:#.*\n?)*", re.M)
 FINE = ("OK", "EXPECTEDFAIL")
 
 
@@ -40,6 +42,8 @@ def main():
                 total = [a + b for a, b in zip(total, got)]
                 if got[1]:
                     print("failed: %s (%s, %d cases)" % (test["name"], test["result"], got[1]))
+                    for case in FAILED.findall(test.get("stdout") or ""):
+                        print("    " + case.rstrip().replace("\n", "\n    "))
     if total[2]:
         print("%d skipped" % total[2])
     print("%d passed, %d failed" % (total[0], total[1]))

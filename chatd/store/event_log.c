@@ -579,7 +579,9 @@ void event_log_commit(struct event_log *l)
 		return;
 	}
 	stall(l, sqlite3_errstr(rc));
-	if ((rc & 0xff) != SQLITE_BUSY && (rc & 0xff) != SQLITE_LOCKED) {
+	rc &= 0xff;
+	/* a full disk leaves the connection sound, and a new one could not be opened there */
+	if (rc != SQLITE_BUSY && rc != SQLITE_LOCKED && rc != SQLITE_FULL) {
 		db_close(l->db);
 		l->db = NULL;
 	}

@@ -169,7 +169,8 @@ static void start(struct worker *w, struct link *l, const struct msg_send_messag
 		return;
 	}
 	if (w->stopping || w->n_turns >= (size_t)w->options->max_turns) {
-		link_reply_fault(l, m->req, FAULT_OVERLOADED, NULL);
+		link_reply_fault(l, m->req,
+				 w->stopping ? FAULT_WORKER_UNAVAILABLE : FAULT_OVERLOADED, NULL);
 		return;
 	}
 	r.model = model_copy =

@@ -256,6 +256,22 @@ def test_sigterm_ends_both_with_0_and_running_turns_are_accounted_for(t):
         still_works(s)
 
 
+def test_a_worker_that_leaves_gives_running_turns_time_and_takes_no_new_ones(t):
+    """RUN-1, FAF-2, DUR-8"""
+    with Stack(t.up, workers=1, drain="20s") as s:
+        gate = threading.Event()
+        turn = s.say(t.up.on("drains", upstream.gated(["a"], gate, ["b"])))
+        t.up.wait("drains")
+        s.chatd.process.send_signal(signal.SIGTERM)
+        until(lambda: "worker.stopping" in s.chatd.log(), "the worker stops")
+        r = s.post("too late")
+        tap.eq((r.status, r.error()["code"]), (503, "worker_unavailable"), f"{r}")
+        gate.set()
+        tap.eq(s.chatd.wait(), 0, "exit status")
+        row = s.log.turn(turn["turn_id"])
+        tap.eq((row["state"], s.log.text(turn["session_id"])), ("done", "ab"), "the turn that ran")
+
+
 def test_sighup_changes_nothing_that_runs(t):
     """RUN-1"""
     gate = threading.Event()

@@ -17,9 +17,9 @@ from lib.wait import SCALE, Late, until
 
 
 class SmallDisk:
-    """A tmpfs of some MB. Needs the right to mount."""
+    """A small tmpfs: larger than the WAL may grow. Needs the right to mount."""
 
-    def __init__(self, size="6m"):
+    def __init__(self, size="64m"):
         self.dir = tempfile.mkdtemp(prefix="chatd-disk-")
         self.filler = os.path.join(self.dir, "filler")
         p = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", self.dir],

@@ -101,12 +101,12 @@ class Stack:
     """chatd and streamerd over one folder. `providers` are [provider NAME] sections by name."""
 
     def __init__(self, up=None, providers=None, workers=2, db=None, chatd="", streamerd="",
-                 defaults=None, start=True):
+                 defaults=None, drain="200ms", start=True):
         self.up = up
         self.dir = tempfile.mkdtemp(prefix="chatd-it-")
         self.bus = os.path.join(self.dir, "run")
         self.db_path = db or os.path.join(self.dir, "events.db")
-        self.workers = workers
+        self.workers, self.drain = workers, drain
         self.port = free_port()
         self.key_file = os.path.join(self.dir, "key")
         with open(self.key_file, "w", encoding="ascii") as f:
@@ -153,7 +153,7 @@ class Stack:
 
     def write_conf(self):
         lines = ["[log]", f"path = {self.db_path}", "[bus]", f"dir = {self.bus}",
-                 "[workers]", f"count = {self.workers}", "drain_timeout = 200ms", "[defaults]"]
+                 "[workers]", f"count = {self.workers}", f"drain_timeout = {self.drain}", "[defaults]"]
         lines += [f"{k} = {v}" for k, v in self.defaults.items()]
         for name, keys in self.providers.items():
             lines.append(f"[provider {name}]")

@@ -194,7 +194,9 @@ int rig_read(int fd, struct buf *in)
 
 	if (n > 0)
 		buf_add(in, chunk, (size_t)n);
-	return n == 0 || (n < 0 && errno != EAGAIN);
+	if (n == 0)
+		return 1;
+	return n < 0 && errno != EAGAIN ? 2 : 0;
 }
 
 void rig_expect(struct rig *r, int fd, struct buf *in, const char *text)

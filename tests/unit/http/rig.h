@@ -62,7 +62,7 @@ void rig_pass(struct rig *r); /* one turn of the loop; waits 1 ms at most */
 int rig_connect(struct rig *r); /* to addr; a non-blocking socket */
 void rig_send(struct rig *r, int fd, const char *p, size_t n);
 void rig_sends(struct rig *r, int fd, const char *text);
-/* Reads what is there. 1 if the server has closed (EOF or reset). */
+/* Reads what is there. 1 if the server has closed, 2 if with a reset. */
 int rig_read(int fd, struct buf *in);
 /* Reads until the text is in it. Anything read stays in it. */
 void rig_expect(struct rig *r, int fd, struct buf *in, const char *text);

@@ -157,6 +157,29 @@ START_TEST(a_close_of_a_unix_socket_is_noticed_even_before_it_is_asked_for)
 }
 END_TEST
 
+/* What the layer still owes the request must go with it. */
+START_TEST(a_request_may_end_before_its_gone_callback_has_come)
+{
+	int calls = 0;
+	int fd;
+
+	rig_start(&rig, rig_conf());
+	rig_listen_unix(&rig);
+	fd = rig_connect(&rig);
+	rig_sends(&rig, fd, GET("/hold"));
+	RIG_WAIT(&rig, rig.n_held == 1);
+	(void)close(fd);
+	RIG_WAIT(&rig, http_is_gone(rig.held[0]));
+	http_on_gone(rig.held[0], count_gone, &calls);
+	http_drop(rig.held[0]);
+	ck_assert_uint_eq(http_server_connections(rig.server), 0);
+	for (int i = 0; i < 5; i++)
+		rig_pass(&rig);
+	ck_assert_int_eq(calls, 0);
+	rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(a_taken_socket_belongs_to_its_taker)
 {
 	auto_buf struct buf in = BUF_INIT;
@@ -217,6 +240,7 @@ int main(void)
 
 	tcase_set_timeout(own, 60);
 	tcase_add_test(own, a_close_of_a_unix_socket_is_noticed_even_before_it_is_asked_for);
+	tcase_add_test(own, a_request_may_end_before_its_gone_callback_has_come);
 	suite_add_tcase(suite, own);
 	tcase_set_timeout(tcp, 60);
 	tcase_add_checked_fixture(tcp, start_tcp, stop);

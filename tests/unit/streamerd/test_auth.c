@@ -1,0 +1,244 @@
+/*
+ * test_auth.c - tokens and streamerd.conf.
+ */
+#include <check.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+#include "streamerd/auth.h"
+#include "streamerd/options.h"
+
+/* printf %s TOKEN | sha256sum */
+#define SECRET "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b" /* "secret" */
+#define PASSWORD                                                                        \
+	"5e884898da28047151d0e56f8dc6292773603d0d6aabbd62a11ef721d1542d8" /* cut by one \
+									   */
+
+static const char *file_with(const char *text)
+{
+	static char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/tmp/streamerd-test-XXXXXX");
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	(void)close(fd);
+	return path;
+}
+
+/* SEC-2 */
+static const struct {
+	const char *header, *owner;
+} headers[] = {
+	{"Bearer secret", "alice"},
+	{"bearer secret", "alice"},
+	{"Bearer second", "bob"},
+	{"Bearer secre", NULL},
+	{"Bearer secrets", NULL},
+	{"Bearer  secret", NULL},
+	{"Bearer ", NULL},
+	{"Bearer", NULL},
+	{"Basic secret", NULL},
+	{"secret", NULL},
+	{"", NULL},
+	{NULL, NULL},
+};
+
+START_TEST(a_token_names_its_owner)
+{
+	unsigned char hash[32];
+	char hex[65], text[400];
+	const char *path, *owner;
+	struct conf_error e;
+	struct auth *a;
+
+	(void)crypto_hash_sha256(hash, (const unsigned char *)"second", 6);
+	(void)sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
+	(void)snprintf(text, sizeof(text), "# people\n\nalice:" SECRET "\r\nbob:%s\n", hex);
+	path = file_with(text);
+	a = auth_load(path, &e);
+	ck_assert_ptr_nonnull(a);
+	(void)unlink(path);
+	owner = auth_owner(a, (struct str){headers[_i].header,
+					   headers[_i].header ? strlen(headers[_i].header) : 0});
+	if (headers[_i].owner)
+		ck_assert_str_eq(owner, headers[_i].owner);
+	else
+		ck_assert_ptr_null(owner);
+	auth_free(a);
+}
+END_TEST
+
+/* What is wrong in line 2. */
+static const char *const bad_tokens[] = {
+	"alice",
+	"alice:",
+	":" SECRET,
+	"alice:" PASSWORD,
+	"alice:" SECRET "00",
+	"alice:zz" SECRET,
+	"al ice:" SECRET,
+	"al/ice:" SECRET,
+	"alice:" SECRET " x",
+	"a123456789012345678901234567890123456789012345678901234567890123456789:" SECRET,
+};
+
+/* RUN-1 */
+START_TEST(a_bad_line_in_the_tokens_file_is_named)
+{
+	char text[400], where[80];
+	struct conf_error e;
+	const char *path;
+
+	(void)snprintf(text, sizeof(text), "bob:" SECRET "\n%s\n", bad_tokens[_i]);
+	path = file_with(text);
+	ck_assert_ptr_null(auth_load(path, &e));
+	(void)snprintf(where, sizeof(where), "%s:2: ", path);
+	ck_assert_msg(strncmp(e.text, where, strlen(where)) == 0, "%s", e.text);
+	(void)unlink(path);
+}
+END_TEST
+
+START_TEST(without_tokens_everybody_is_local)
+{
+	struct auth *a = auth_new();
+	struct conf_error e;
+
+	ck_assert_str_eq(auth_owner(a, (struct str){NULL, 0}), "local");
+	auth_free(a);
+	ck_assert_ptr_null(auth_load("/nonexistent/tokens", &e));
+	ck_assert_ptr_nonnull(strstr(e.text, "/nonexistent/tokens"));
+}
+END_TEST
+
+#define BUS "[bus]\ndir = /run/chatd\n"
+
+/* RUN-2, SEC-1: text, line (0: none), a word of the error */
+static const struct {
+	const char *text;
+	int line;
+	const char *word;
+} bad_confs[] = {
+	{"", 0, "dir"},
+	{"[http]\nlisten = 127.0.0.1:8080\n", 0, "dir"},
+	{"[http]\nport = 80\n", 2, "port"},
+	{"[htpp]\nlisten = 127.0.0.1:80\n", 1, "htpp"},
+	{"[http]\nlisten = localhost:80\n", 2, "listen"},
+	{"[http]\nlisten = 127.0.0.1\n", 2, "listen"},
+	{"[http]\nlisten = 127.0.0.1:\n", 2, "listen"},
+	{"[http]\nlisten = 127.0.0.1:65536\n", 2, "listen"},
+	{"[http]\nlisten = [::1:80\n", 2, "listen"},
+	{"[http]\nlisten = unix:x\n", 2, "listen"},
+	{"[http]\nlisten = ,\n", 2, "listen"},
+	{"[http]\nlisten = 127.0.0.1:80, x\n", 2, "listen"},
+	{"[http]\nmax_body = 0\n", 2, "max_body"},
+	{"[http]\nmax_body = 1G\n", 2, "max_body"},
+	{"[http]\nmax_connections = 0\n", 2, "max_connections"},
+	{"[http]\nhead_timeout = 0\n", 2, "head_timeout"},
+	{"[http]\nbody_timeout = soon\n", 2, "body_timeout"},
+	{"[bus]\ndir = run\n", 2, "dir"},
+	{"[auth]\nmode = sometimes\n", 2, "mode"},
+	{"[auth]\nallowed_origins = app.example.org\n", 2, "allowed_origins"},
+	{"[auth]\nallowed_origins = https://app.example.org/\n", 2, "allowed_origins"},
+	{"[auth]\nallowed_origins = *\n", 2, "allowed_origins"},
+	{"[auth]\nallowed_hosts = http://x\n", 2, "allowed_hosts"},
+	{"[general]\nlog_level = loud\n", 2, "log_level"},
+	{BUS "[auth]\nmode = tokens\n", 4, "tokens_file"},
+	{BUS "[http]\nlisten = 0.0.0.0:80\n", 4, "listen"},
+	{BUS "[http]\nlisten = 127.0.0.1:80, [::]:80\n", 4, "listen"},
+	{BUS "[http]\nlisten = 192.168.1.1:80\n[auth]\nmode = none\n", 4, "listen"},
+};
+
+START_TEST(a_bad_configuration_is_named_by_file_line_and_key)
+{
+	const char *path = file_with(bad_confs[_i].text);
+	struct conf_error e;
+	char where[80];
+
+	ck_assert_ptr_null(options_load(path, &e));
+	(void)unlink(path);
+	if (bad_confs[_i].line)
+		(void)snprintf(where, sizeof(where), "%s:%d: ", path, bad_confs[_i].line);
+	else
+		(void)snprintf(where, sizeof(where), "%s: ", path);
+	ck_assert_msg(strncmp(e.text, where, strlen(where)) == 0, "%s", e.text);
+	ck_assert_msg(strstr(e.text, bad_confs[_i].word) != NULL, "%s", e.text);
+}
+END_TEST
+
+START_TEST(a_small_configuration_has_defaults)
+{
+	const char *path = file_with(BUS);
+	struct conf_error e;
+	struct options *o = options_load(path, &e);
+
+	(void)unlink(path);
+	ck_assert_ptr_nonnull(o);
+	ck_assert_uint_eq(o->listen.n, 1);
+	ck_assert_str_eq(o->listen.v[0], "127.0.0.1:8080");
+	ck_assert_int_eq(o->max_body, LIMIT_HTTP_BODY);
+	ck_assert_int_eq(o->auth_mode, AUTH_NONE);
+	options_free(o);
+}
+END_TEST
+
+START_TEST(every_key_is_read)
+{
+	const char *path =
+		file_with("[http]\nlisten = 0.0.0.0:80 , [::1]:81,unix:/run/x.sock\nmax_body = 2M\n"
+			  "max_connections = 7\nmax_viewers_per_owner = 5\nhead_timeout = "
+			  "1\nbody_timeout = 2\n"
+			  "idle_timeout = 3\nwrite_timeout = 500ms\n" BUS "user = nobody\n"
+			  "[auth]\nmode = tokens\ntokens_file = /etc/t\n"
+			  "allowed_origins = "
+			  "https://a.example,http://b.example:8080\nallowed_hosts = a.example\n"
+			  "[general]\nlog_level = debug\n");
+	struct conf_error e;
+	struct options *o = options_load(path, &e);
+
+	(void)unlink(path);
+	ck_assert_msg(o != NULL, "%s", o ? "" : e.text);
+	ck_assert_uint_eq(o->listen.n, 3);
+	ck_assert_str_eq(o->listen.v[1], "[::1]:81");
+	ck_assert_str_eq(options_unix_path(o->listen.v[2]), "/run/x.sock");
+	ck_assert_int_eq(o->max_body, 2 * 1024 * 1024);
+	ck_assert_int_eq(o->max_connections, 7);
+	ck_assert_int_eq(o->max_viewers_per_owner, 5);
+	ck_assert_int_eq(o->head_ms + o->body_ms + o->idle_ms + o->write_ms, 6500);
+	ck_assert_str_eq(o->bus_user, "nobody");
+	ck_assert_str_eq(o->allowed_origins.v[1], "http://b.example:8080");
+	ck_assert_str_eq(o->allowed_hosts.v[0], "a.example");
+	ck_assert_str_eq(o->log_level, "debug");
+	options_free(o);
+}
+END_TEST
+
+#define N(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+int main(void)
+{
+	Suite *s = suite_create("auth");
+	TCase *t = tcase_create("auth");
+	SRunner *r;
+	int failed;
+
+	if (sodium_init() < 0)
+		return EXIT_FAILURE;
+	suite_add_tcase(s, t);
+	tcase_add_loop_test(t, a_token_names_its_owner, 0, N(headers));
+	tcase_add_loop_test(t, a_bad_line_in_the_tokens_file_is_named, 0, N(bad_tokens));
+	tcase_add_test(t, without_tokens_everybody_is_local);
+	tcase_add_loop_test(t, a_bad_configuration_is_named_by_file_line_and_key, 0, N(bad_confs));
+	tcase_add_test(t, a_small_configuration_has_defaults);
+	tcase_add_test(t, every_key_is_read);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
