@@ -41,7 +41,7 @@
 #define LIMIT_VIEWERS_OWNER	20000		/* default of [http] max_viewers_per_owner */
 
 /* --- the bus --- */
-#define LIMIT_FRAME		(16 * 1024 * 1024) /* one message: a snapshot of a long answer fits */
+#define LIMIT_FRAME	(32 * 1024 * 1024) /* one message: a snapshot of the longest turn fits, escaped */
 #define LIMIT_BUS_QUEUE		(64 * 1024 * 1024) /* unsent bytes to one streamerd: beyond it is cut off */
 #define LIMIT_CALL_MS		10000		/* a streamerd request that no worker answers: 503 */
 #define LIMIT_BUS_RETRY_MIN_MS	50		/* streamerd tries a lost worker again after this ... */
@@ -54,7 +54,7 @@
 #define LIMIT_ID		64		/* longest id that is looked at */
 #define LIMIT_KEY		255		/* Idempotency-Key, provider and model names */
 #define LIMIT_TURNS		2000		/* default of [workers] max_turns: running turns of one worker */
-#define LIMIT_ANSWER		(2 * 1024 * 1024) /* text plus reasoning of one turn; escaped (x6) it fits a frame */
+#define LIMIT_ANSWER		(4 * 1024 * 1024) /* what one turn says, calls and is answered by tools */
 #define LIMIT_CHUNK		(32 * 1024)	/* text of one response_chunk event */
 #define LIMIT_SNAPSHOT_MESSAGES	50		/* recent messages in a snapshot */
 #define LIMIT_SNAPSHOT_BYTES	(2 * 1024 * 1024) /* of recent messages in a snapshot; older ones are paged */

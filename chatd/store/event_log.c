@@ -480,6 +480,9 @@ static void tell(struct event_log *l)
 			l->ops->stale(l->ops_arg, w->session, w->generation);
 		write_free(w);
 	}
+	/* what they appended is the next group: the loop must not sleep on it */
+	if (l->n_pending > 0)
+		event_active(l->retry, EV_TIMEOUT, 0);
 }
 
 static void stall(struct event_log *l, const char *why)

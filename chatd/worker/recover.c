@@ -16,17 +16,24 @@
 #include "common/log.h"
 #include "proto/shard.h"
 
-static int recover_session(struct worker *w, const char *id)
+int recover_session(struct session *s)
+{
+	auto_turn_row struct turn_row t = {0};
+
+	if (query_last_turn(event_log_db(s->worker->log), s->log.row, &t) != 1)
+		return -1;
+	s->orphaned = false;
+	return turn_resume(s, &t);
+}
+
+static int recover_turn(struct worker *w, const char *id)
 {
 	enum fault why;
 	struct session *s = session_load(w, id, &why);
-	auto_turn_row struct turn_row t = {0};
 
 	if (!s)
 		return why == FAULT_SESSION_NOT_FOUND ? 0 : -1;
-	if (query_last_turn(event_log_db(w->log), s->log.row, &t) != 1)
-		return -1;
-	return turn_resume(s, &t);
+	return recover_session(s);
 }
 
 /* A worker that was stopping leaves the queue alone. */
@@ -69,7 +76,7 @@ int recover(struct worker *w)
 {
 	auto_json json_t *processing = query_processing(event_log_db(w->log));
 	auto_json json_t *queued = query_queued_idle(event_log_db(w->log));
-	int turns = each_of_ours(w, processing, recover_session);
+	int turns = each_of_ours(w, processing, recover_turn);
 	int queues = turns < 0 ? -1 : each_of_ours(w, queued, recover_queue);
 
 	if (queues < 0)

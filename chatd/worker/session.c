@@ -11,6 +11,7 @@
 
 #include "chatd/worker/link.h"
 #include "chatd/worker/queue.h"
+#include "chatd/worker/recover.h"
 #include "chatd/worker/turn.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -85,6 +86,7 @@ static int load_turn(struct session *s, struct db *db, const char *state)
 	s->turn_started_at = t.started_at;
 	if (strcmp(state, "idle") != 0) {
 		s->waiting = strcmp(state, "waiting") == 0;
+		s->orphaned = !s->waiting;
 		return query_events(db, s->log.row, t.first_seq - 1, fold, s);
 	}
 	r = query_answer(db, t.row, &answer);
@@ -141,6 +143,10 @@ struct session *session_get(struct worker *w, struct str id, struct str owner, e
 	s = session_load(w, text, ret_why);
 	if (s && !str_eq(owner, s->owner)) {
 		*ret_why = FAULT_SESSION_NOT_FOUND;
+		return NULL;
+	}
+	if (s && s->orphaned && recover_session(s) < 0) {
+		*ret_why = FAULT_LOG_UNAVAILABLE;
 		return NULL;
 	}
 	return s;

@@ -33,6 +33,7 @@ struct session {
 	char last_turn_id[ID_LEN]; /* "" before the first turn */
 	struct turn *turn;	   /* while it runs (or is about to wait); NULL otherwise */
 	bool waiting;		   /* its turn waits for a person, as rows only */
+	bool orphaned;		   /* its turn is said to run, but nobody runs it: recover.h */
 	bool hold_queue;	   /* the queue must not start now: something goes ahead of it */
 	TAILQ_HEAD(queue_list, queued) queue; /* owned; queue.c's */
 	int64_t turn_started_at;	      /* of the turn that runs or waits */

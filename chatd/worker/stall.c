@@ -7,8 +7,9 @@
 #include "chatd/worker/turn.h"
 #include "common/clock.h"
 
-static const char notice[] = "{\"fatal\":false,\"code\":\"persist_error\",\"message\":"
-			     "\"The answer can't be stored at the moment. It waits, and goes on when it can.\"}";
+static const char notice[] =
+	"{\"fatal\":false,\"code\":\"persist_error\",\"message\":"
+	"\"The answer can't be stored at the moment. It waits, and goes on when it can.\"}";
 
 void stall_begins(struct worker *w)
 {
@@ -20,7 +21,8 @@ void stall_check(struct worker *w)
 {
 	struct session *s, *next;
 
-	if (!w->stalled_since || w->stall_told || clock_mono_ms() - w->stalled_since < LIMIT_STALL_MS)
+	if (!w->stalled_since || w->stall_told ||
+	    clock_mono_ms() - w->stalled_since < LIMIT_STALL_MS)
 		return;
 	w->stall_told = true;
 	HASH_ITER (hh, w->sessions, s, next) {

@@ -46,6 +46,7 @@ static void settle(struct turn_call *c, const char *status, struct str output, b
 	int64_t now = clock_wall_ms();
 
 	c->status = CALL_SETTLED;
+	t->said += output.n;
 	event_log_write(t->worker->log, SQL_CALL_END, ls(c), t->ref, t->generation, "Ttttii", c->id,
 			status, text, (int64_t)is_error, now);
 	session_emit(t->session, t->ref, CHAT_EVENT_TOOL_END,
@@ -114,7 +115,10 @@ static void on_stored(void *arg, bool ok)
 	}
 	if (running > 0)
 		return;
-	if (waiting > 0)
+	if (t->said > LIMIT_ANSWER)
+		turn_end_error(t, FAULT_ANSWER_TOO_LARGE, NULL,
+			       fault_message(FAULT_ANSWER_TOO_LARGE));
+	else if (waiting > 0)
 		turn_wait(t);
 	else
 		turn_prepare(t);
@@ -147,7 +151,7 @@ static void raise_prompt(struct turn_call *c, json_t *input, json_t *questions, 
 	}
 	c->status = CALL_WAITING;
 	text = json_text(c->prompt);
-	event_log_write(t->worker->log, SQL_PROMPT_INSERT, ls(c), t->ref, t->generation, "tTttti",
+	event_log_write(t->worker->log, SQL_PROMPT_INSERT, ls(c), t->ref, t->generation, "Ttttti",
 			id, c->id, questions ? "ask_user" : "tool_permission", text, now);
 	session_emit(t->session, t->ref, CHAT_EVENT_PROMPT_PENDING,
 		     json_pack("{s:O}", "prompt", c->prompt));
@@ -308,6 +312,7 @@ static struct turn_call *call_new(struct turn *t, const struct provider_call *fr
 	c->name = strdup(tool ? tool->name : from->name ? from->name : "");
 	REQUIRE(c->server && c->name);
 	buf_add(&c->arguments, from->arguments.p, from->arguments.n);
+	t->said += from->arguments.n;
 	c->may_repeat = tool && (tool->read_only || tool->idempotent);
 	c->started_at = clock_wall_ms();
 	return c;

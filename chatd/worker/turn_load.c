@@ -84,6 +84,7 @@ static struct turn *from_row(struct session *s, const struct turn_row *row,
 				  row->message_id, state);
 
 	t->started_at = s->turn_started_at = row->started_at;
+	t->said = s->acc.content.len + s->acc.reasoning.len + json_dumpb(s->acc.tools, NULL, 0, 0);
 	t->usage = (struct provider_usage){row->usage[0] >= 0 || row->usage[1] >= 0, row->usage[0],
 					   row->usage[1], row->usage[2], row->usage[3]};
 	return t;
@@ -174,7 +175,6 @@ int turn_resume(struct session *s, const struct turn_row *row)
 	}
 	trim(&s->acc.content, last.content_end);
 	trim(&s->acc.reasoning, last.reasoning_end);
-	t->said = s->acc.content.len + s->acc.reasoning.len;
 	emit_resumed(t);
 	w->stats.turns_resumed++;
 	if (has_open_call(t)) {
