@@ -1,5 +1,5 @@
 /*
- * api_sessions.c - reading, aborting and deleting sessions.
+ * api_sessions.c - reading, aborting and deleting sessions, answering their prompts.
  *
  * Each call becomes one message to the worker that owns the session. Lists are read from the log,
  * which all workers share, so any of them can answer.
@@ -127,4 +127,29 @@ void api_abort(struct app *app, struct http_request *req, const struct call_info
 	m.abort.turn_id = body.turn_id;
 	app_forward(app, req, owner_of(app, id), &m, 202);
 	abort_body_fini(&body);
+}
+
+void api_resolve_prompt(struct app *app, struct http_request *req, const struct call_info *info)
+{
+	struct str id = info->params[0];
+	struct msg m = {.type = MSG_RESOLVE_PROMPT,
+			.resolve_prompt = {.owner = info->owner,
+					   .session_id = id,
+					   .prompt_id = info->params[1]}};
+	struct answer_body body;
+	struct body_error e;
+
+	if (!has_session(app, req, id))
+		return;
+	if (!id_is_plausible(info->params[1].p, info->params[1].n)) {
+		reply_fault(app->options, req, FAULT_PROMPT_NOT_FOUND, NULL, NULL);
+		return;
+	}
+	if (request_body_answer(http_header(req, "Content-Type"), http_body(req), &body, &e) < 0) {
+		reply_fault(app->options, req, e.fault, e.message, e.field);
+		return;
+	}
+	m.resolve_prompt.answer = (struct str){body.text.data, body.text.len};
+	app_forward(app, req, owner_of(app, id), &m, 200);
+	answer_body_fini(&body);
 }

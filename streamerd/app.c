@@ -30,6 +30,7 @@ static const struct route routes[] = {
 	{HTTP_GET, "/v1/sessions/:/snapshot", api_snapshot, false},
 	{HTTP_GET, "/v1/sessions/:/events", api_events, false},
 	{HTTP_POST, "/v1/sessions/:/abort", api_abort, false},
+	{HTTP_POST, "/v1/sessions/:/prompts/:", api_resolve_prompt, false},
 	{HTTP_GET, "/healthz", api_healthz, true},
 	{HTTP_GET, "/readyz", api_readyz, true},
 	{HTTP_GET, "/metrics", api_metrics, false},

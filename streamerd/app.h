@@ -55,6 +55,7 @@ void api_delete_session(struct app *app, struct http_request *req, const struct 
 void api_list_messages(struct app *app, struct http_request *req, const struct call_info *info);
 void api_snapshot(struct app *app, struct http_request *req, const struct call_info *info);
 void api_abort(struct app *app, struct http_request *req, const struct call_info *info);
+void api_resolve_prompt(struct app *app, struct http_request *req, const struct call_info *info);
 void api_events(struct app *app, struct http_request *req, const struct call_info *info);
 void api_healthz(struct app *app, struct http_request *req, const struct call_info *info);
 void api_readyz(struct app *app, struct http_request *req, const struct call_info *info);

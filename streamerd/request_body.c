@@ -347,3 +347,21 @@ void abort_body_fini(struct abort_body *a)
 	json_decref(a->root);
 	a->root = NULL;
 }
+
+int request_body_answer(struct str media_type, struct str body, struct answer_body *ret,
+			struct body_error *e)
+{
+	static const char *const known[] = {"allow", "remember", "answers", NULL};
+	auto_json json_t *root = read_object(media_type, body, known, e);
+
+	if (!root)
+		return -1;
+	ret->text = (struct buf)BUF_INIT;
+	json_add_value(&ret->text, root);
+	return 0;
+}
+
+void answer_body_fini(struct answer_body *a)
+{
+	buf_fini(&a->text);
+}

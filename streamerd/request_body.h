@@ -39,3 +39,12 @@ void message_body_fini(struct message_body *m);
 int request_body_abort(struct str media_type, struct str body, struct abort_body *ret,
 		       struct body_error *e);
 void abort_body_fini(struct abort_body *a);
+
+/* An answer to a prompt: {allow, remember?} or {answers}. Whether it fits the prompt is the
+ * worker's to say (422); here it only has to be such an object. */
+struct answer_body {
+	struct buf text; /* JSON */
+};
+int request_body_answer(struct str media_type, struct str body, struct answer_body *ret,
+			struct body_error *e);
+void answer_body_fini(struct answer_body *a);
