@@ -33,6 +33,11 @@ int chat_event_type_of(const char *name)
 	return -1;
 }
 
+static int is_notice(const struct chat_event *e)
+{
+	return e->seq == 0 && e->type != CHAT_EVENT_SNAPSHOT;
+}
+
 void chat_event_add_json(struct buf *b, const struct chat_event *e)
 {
 	char iso[CLOCK_ISO_LEN + 1];
@@ -49,10 +54,10 @@ void chat_event_add_json(struct buf *b, const struct chat_event *e)
 	buf_adds(b, ",\"generation\":");
 	buf_addu(b, e->generation);
 	buf_adds(b, ",\"seq\":");
-	if (e->seq)
-		buf_addu(b, e->seq);
-	else
+	if (is_notice(e))
 		buf_adds(b, "null");
+	else
+		buf_addu(b, e->seq);
 	clock_iso(e->ts, iso);
 	buf_adds(b, ",\"ts\":\"");
 	buf_add(b, iso, CLOCK_ISO_LEN);
@@ -67,7 +72,7 @@ void chat_event_add_frame(struct buf *b, const struct chat_event *e)
 	const char *name = chat_event_name(e->type);
 
 	REQUIRE(name);
-	if (e->seq) {
+	if (!is_notice(e)) {
 		buf_adds(b, "id: ");
 		buf_addu(b, e->generation);
 		buf_addc(b, '-');

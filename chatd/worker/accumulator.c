@@ -147,7 +147,7 @@ static void prompt_resolved(struct accumulator *a, const json_t *payload)
 static bool is_open(const char *status)
 {
 	return status && (strcmp(status, "pending") == 0 || strcmp(status, "waiting") == 0 ||
-			  strcmp(status, "running") == 0 || strcmp(status, "uncertain") == 0);
+			  strcmp(status, "running") == 0);
 }
 
 /* A turn's end: nothing runs or waits any more. */
