@@ -126,6 +126,7 @@
 #define LIMIT_TOOL_RELIST_MS   250	/* list_changed is acted on at most so often */
 #define LIMIT_TOOL_EOF_MS      800	/* a server has this long to end once its stdin is closed ... */
 #define LIMIT_TOOL_TERM_MS     800	/* ... and this long after SIGTERM, before SIGKILL */
+#define LIMIT_TOOL_DEAF_MS 200 /* a server that closed its stdout has this long to end by itself */
 #define LIMIT_TOOL_RETRY_MIN_MS 250	/* first wait before a server is started again, doubled ... */
 #define LIMIT_TOOL_RETRY_MAX_MS 60000	/* ... up to this */
 #define LIMIT_TOOL_HEALTHY_MS  30000	/* ready for this long: the back-off starts anew */

@@ -124,7 +124,7 @@ static ssize_t sent(struct viewer *v, ssize_t n)
 /* The rest of a heartbeat of which the socket took only a part. 1 done, 0 full, -1 broken. */
 static int send_comment(struct viewer *v)
 {
-	ssize_t n = sent(v, send(v->fd, SSE_HEARTBEAT + SSE_HEARTBEAT_LEN - v->comment_left,
+	ssize_t n = sent(v, send(v->fd, &SSE_HEARTBEAT[SSE_HEARTBEAT_LEN - v->comment_left],
 				 v->comment_left, MSG_NOSIGNAL | MSG_DONTWAIT));
 
 	if (n < 0)
@@ -320,7 +320,7 @@ void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_s
 	hub_viewer_began(f->hub, v);
 	set_socket_options(fd);
 	listen_for(v, EV_READ);
-	if (v->block) {
+	if (v->block && v->off < v->block->len) { /* an empty block has no data yet */
 		iov[1] = (struct iovec){v->block->data + v->off, v->block->len - v->off};
 		m.msg_iovlen = 2;
 	}
@@ -330,7 +330,7 @@ void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_s
 		viewer_end(v, VIEWER_LEFT);
 		return;
 	}
-	if (v->block) {
+	if (m.msg_iovlen == 2) {
 		size_t more = (size_t)n - head.n;
 
 		stats.deliveries += block_frames_between(v->block, v->off, v->off + more);

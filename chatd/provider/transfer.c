@@ -31,6 +31,9 @@
 #include "common/limits.h"
 #include "common/require.h"
 
+#define LATE_MS	  50  /* a timer that comes later than this was held up by a busy loop */
+#define EXCUSE_MS 100 /* then a transfer that looks silent gets this much more, once */
+
 struct transfer {
 	struct transfer_pool *pool; /* borrowed */
 	const struct transfer_ops *ops;
@@ -49,6 +52,7 @@ struct transfer {
 	bool is_ready, connected, head_done, resumed, finished;
 	/* facts */
 	bool told_connected, told_head, curl_paused, paused, too_large, has_bytes;
+	bool excused;	 /* a time-out was put off, because the loop was late */
 	bool busy, dead; /* a callback is on the stack; cancelled meanwhile */
 	enum transfer_outcome outcome;
 	CURLcode code;
@@ -282,6 +286,7 @@ static size_t on_write(char *p, size_t size, size_t n, void *arg)
 		return n + 1; /* anything but n ends the transfer */
 	}
 	t->has_bytes = true;
+	t->excused = false;
 	t->deadline = clock_mono_ms() + t->idle_ms;
 	buf_add(&t->in, p, n);
 	mark_ready(t);
@@ -342,6 +347,13 @@ static void on_silence(evutil_socket_t fd, short what, void *arg)
 	    t->deadline > clock_mono_ms()) {
 		if (t->paused || t->in.len > 0)
 			t->deadline = clock_mono_ms() + t->idle_ms;
+		arm(t);
+		return;
+	}
+	if (!t->excused && clock_mono_ms() - t->deadline > LATE_MS) {
+		/* it was the loop that slept: bytes may have been on their way meanwhile */
+		t->excused = true;
+		t->deadline = clock_mono_ms() + EXCUSE_MS;
 		arm(t);
 		return;
 	}

@@ -563,7 +563,8 @@ START_TEST(a_pause_stops_reading_and_a_resume_loses_nothing)
 	asking_pause(b.l.asking, false);
 	ck_assert_int_eq(b.l.texts, texts); /* nothing inside the call */
 	listener_wait(&b.l, &b.l.dones, 1);
-	ck_assert_int_eq(b.l.fault, FAULT_NONE);
+	ck_assert_msg(b.l.fault == FAULT_NONE, "%s after %d deltas, %zu bytes unsent", b.l.message,
+		      b.l.texts, scripted_server_unsent(&b.s));
 	ck_assert_uint_eq(b.l.text.len, 400 * 32768);
 	bench_fini(&b);
 }
