@@ -1,6 +1,7 @@
 """A turn from the POST to any viewer, and the rest of the table of API calls."""
 
 import json
+import os
 import re
 import threading
 import time
@@ -140,9 +141,10 @@ def test_the_demo_provider_answers_without_network_and_key(t):
 
 def test_sessions_are_listed_newest_first_and_in_pages(t):
     """API-1"""
-    made = [t.say(f"page {i}", provider="fast")["session_id"] for i in range(5)]
-    for s in made:
-        t.wait_idle(s, 60)
+    made = []
+    for i in range(5):
+        made.append(t.say(f"page {i}", provider="fast")["session_id"])
+        t.wait_idle(made[-1], 60)
     seen, target = [], "/v1/sessions?limit=2"
     for _ in range(100):
         r = t.call("GET", target)
@@ -315,6 +317,13 @@ def test_usage_is_there_to_be_added_up(t):
         json.loads(e["payload"])
 
 
+def test_a_key_may_come_from_the_environment(t):
+    """PRV-6"""
+    t.up.on("env key", upstream.text("ok"))
+    t.wait_idle(t.say("env key", provider="env")["session_id"])
+    tap.eq(t.up.wait("env key").headers.get("authorization"), "Bearer sk-from-the-environment", "key")
+
+
 def test_the_key_is_nowhere_in_the_database(t):
     """PRV-6"""
     for suffix in ("", "-wal"):
@@ -324,6 +333,12 @@ def test_the_key_is_nowhere_in_the_database(t):
 
 if __name__ == "__main__":
     with Upstream() as up:
-        with Stack(up, {"claude": {"type": "anthropic"}, "fast": {"type": "demo", "rate": 0}}) as stack:
+        os.environ["CHATD_TEST_KEY"] = "sk-from-the-environment"
+        providers = {
+            "claude": {"type": "anthropic"},
+            "fast": {"type": "demo", "rate": 0},
+            "env": {"type": "openai", "api_key_env": "CHATD_TEST_KEY"},
+        }
+        with Stack(up, providers) as stack:
             tap.run(globals(), stack)
     tap.finish()
