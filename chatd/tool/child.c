@@ -179,6 +179,13 @@ static int fork_child(const struct child_how *how, struct pipes *p, pid_t *ret_p
 
 /* ---- its pipes ---- */
 
+static void arm(struct child *c, int64_t ms)
+{
+	const struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
+
+	(void)evtimer_add(c->timer, &tv);
+}
+
 static void close_in(struct child *c)
 {
 	if (c->in < 0)
@@ -257,9 +264,9 @@ static void on_out(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	c->freed = &freed;
-	if (!read_some(c, &c->out, c->out_event, c->ops->output) && !freed && c->out < 0 &&
+	if (!read_some(c, &c->out, c->out_event, c->ops->output) && c->out < 0 &&
 	    c->state == RUNNING)
-		c->ops->deaf(c->arg);
+		arm(c, LIMIT_TOOL_DEAF_MS); /* if it is about to end, that is the better reason */
 	if (!freed)
 		c->freed = NULL;
 }
@@ -320,20 +327,15 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 	c->ops->gone(c->arg, status);
 }
 
-static void arm(struct child *c, int64_t ms)
-{
-	const struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-
-	(void)evtimer_add(c->timer, &tv);
-}
-
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *c = arg;
 
 	(void)fd;
 	(void)what;
-	if (c->state == CLOSING) {
+	if (c->state == RUNNING) {
+		c->ops->deaf(c->arg);
+	} else if (c->state == CLOSING) {
 		c->state = TERMINATING;
 		close_in(c); /* it did not even read what was queued */
 		signal_group(c, SIGTERM);

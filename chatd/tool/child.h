@@ -23,7 +23,7 @@ struct child_how {
 struct child_ops {
 	void (*output)(void *arg, const char *p, size_t n); /* from its stdout */
 	void (*errors)(void *arg, const char *p, size_t n); /* from its stderr */
-	/* It closed its stdout, though it still runs. */
+	/* It closed its stdout and still ran LIMIT_TOOL_DEAF_MS later. */
 	void (*deaf)(void *arg);
 	/*
 	 * It is gone and reaped, and so is its whole process group; all that it had written was

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chatd/tool/words.h"
+#include "chatd/tool/shell_words.h"
 #include "common/limits.h"
 #include "common/require.h"
 
@@ -46,8 +46,8 @@ void tool_conf_unref(struct tool_conf *c)
 	free(c->deny_tools);
 	free(c->env);
 	free(c->cwd);
-	words_free(c->words);
-	words_free(c->env_words);
+	shell_words_free(c->words);
+	shell_words_free(c->env_words);
 	free(c);
 }
 
@@ -107,7 +107,7 @@ static bool is_env_word(const char *w)
 
 static const char *finish_env(struct tool_conf *c)
 {
-	const char *why = words_split(c->env ? c->env : "", &c->env_words);
+	const char *why = shell_words_split(c->env ? c->env : "", &c->env_words);
 
 	for (char **w = c->env_words; !why && *w; w++) {
 		if (!is_env_word(*w))
@@ -129,7 +129,7 @@ const char *tool_conf_finish(struct tool_conf *c, const char **ret_key)
 		return "this name is taken by a built-in server";
 	if (!c->command)
 		return "is missing";
-	why = words_split(c->command, &c->words);
+	why = shell_words_split(c->command, &c->words);
 	if (why)
 		return why;
 	if (!c->words[0] || !c->words[0][0])

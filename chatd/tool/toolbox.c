@@ -22,6 +22,8 @@
 #include "common/limits.h"
 #include "common/require.h"
 
+#define BUILT_IN 2 /* tools of ours, which are always among those that are offered */
+
 struct waiter {
 	void (*ready)(void *arg);
 	void *arg;
@@ -208,8 +210,7 @@ static void offer(const struct toolbox *t, json_t *list, const struct tool_conf 
 {
 	json_t *o;
 
-	if (json_array_size(list) >= LIMIT_TOOLS || tool_policy(conf, tool) == TOOL_DENY ||
-	    toolbox_find(t, tool->model_name) != tool)
+	if (tool_policy(conf, tool) == TOOL_DENY || toolbox_find(t, tool->model_name) != tool)
 		return;
 	o = json_pack("{s:s,s:s,s:O}", "name", tool->model_name, "description", tool->description,
 		      "parameters", tool->schema);
@@ -226,7 +227,10 @@ json_t *toolbox_list(const struct toolbox *t)
 		const struct mcp_server *s = t->servers[i];
 		const struct mcp_tools *tools = mcp_server_tools(s);
 
-		for (size_t k = 0; mcp_server_takes_calls(s) && k < tools->n; k++)
+		if (!mcp_server_takes_calls(s))
+			continue;
+		for (size_t k = 0; k < tools->n && json_array_size(list) < LIMIT_TOOLS - BUILT_IN;
+		     k++)
 			offer(t, list, mcp_server_conf(s), &tools->v[k]);
 	}
 	if (t->has_demo)

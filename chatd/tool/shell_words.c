@@ -1,5 +1,5 @@
 /*
- * words.c - splits a line into words as a shell would, without being one. See words.h.
+ * shell_words.c - splits a line into words as a shell would, without being one. See shell_words.h.
  *
  * An operator who writes a command into chatd.conf quotes it as on a command line. It is never
  * given to a shell, so what a shell would expand is an ordinary character here, and there is
@@ -10,7 +10,7 @@
  *	outside --'--> single --'--> outside      (inside nothing has a meaning)
  *	outside --"--> double --"--> outside      (inside only \" and \\ have one)
  */
-#include "chatd/tool/words.h"
+#include "chatd/tool/shell_words.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ static bool read_word(const char **p, struct buf *word)
 	return !quote;
 }
 
-const char *words_split(const char *line, char ***ret_words)
+const char *shell_words_split(const char *line, char ***ret_words)
 {
 	struct list l = {NULL, 0};
 
@@ -78,7 +78,7 @@ const char *words_split(const char *line, char ***ret_words)
 			break;
 		if (!read_word(&p, &word)) {
 			buf_fini(&word);
-			words_free(l.v);
+			shell_words_free(l.v);
 			return "a quote or a backslash has no end";
 		}
 		add(&l, &word);
@@ -87,7 +87,7 @@ const char *words_split(const char *line, char ***ret_words)
 	return NULL;
 }
 
-void words_free(char **words)
+void shell_words_free(char **words)
 {
 	if (!words)
 		return;
