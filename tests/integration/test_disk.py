@@ -25,7 +25,7 @@ class SmallDisk:
         p = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", self.dir],
                            capture_output=True, text=True, check=False)
         self.mounted = p.returncode == 0
-        self.why = p.stderr.strip()
+        self.why = (p.stderr.strip().splitlines() or ["?"])[0]
 
     def fill(self):
         """Takes all space that is left, to the last page."""

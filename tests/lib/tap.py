@@ -80,7 +80,8 @@ def one(name, function, on_fail=None):
         print(f"ok {_number} - {label}", flush=True)
     except Skip as why:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        print(f"ok {_number} - {label} # SKIP {why}", flush=True)
+        reason = " ".join(str(why).split())
+        print(f"ok {_number} - {label} # SKIP {reason}", flush=True)
     except (Exception, KeyboardInterrupt) as e:  # whatever it is, the others still run
         signal.setitimer(signal.ITIMER_REAL, 0)
         _failed += 1
