@@ -67,6 +67,7 @@ struct event_log {
 	struct write_list pending; /* owned */
 	size_t n_pending;
 	bool stalled;
+	bool suspect; /* the connection failed: to be opened anew before anything is written */
 	bool commit_unknown; /* a COMMIT failed: it may have happened */
 	struct event *retry; /* owned; only wakes the loop, whose pass ends with a commit */
 	int64_t retry_at;
@@ -470,6 +471,7 @@ static void tell(struct event_log *l)
 		l->stats.events++;
 		l->stats.bytes += w->payload_n;
 		w->session->committed = w->seq;
+		w->session->committed_generation = w->generation;
 		l->ops->committed(l->ops_arg, w->session, &e);
 	}
 	while ((w = TAILQ_FIRST(&told))) {
@@ -531,6 +533,11 @@ static int reopen(struct event_log *l)
 	const char *why;
 	int happened;
 
+	if (l->suspect) {
+		db_close(l->db);
+		l->db = NULL;
+		l->suspect = false;
+	}
 	if (!l->db && db_open(l->path, l->durability_full, &l->db, &why) != 0) {
 		l->db = NULL;
 		stall(l, why);
@@ -584,10 +591,8 @@ void event_log_commit(struct event_log *l)
 	stall(l, sqlite3_errstr(rc));
 	rc &= 0xff;
 	/* a full disk leaves the connection sound, and a new one could not be opened there */
-	if (rc != SQLITE_BUSY && rc != SQLITE_LOCKED && rc != SQLITE_FULL) {
-		db_close(l->db);
-		l->db = NULL;
-	}
+	if (rc != SQLITE_BUSY && rc != SQLITE_LOCKED && rc != SQLITE_FULL)
+		l->suspect = true; /* good for reads until the next try */
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)

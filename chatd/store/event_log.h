@@ -30,10 +30,11 @@ struct event_log;
 /* What the log must know of a session; embedded in the worker's session. */
 struct log_session {
 	char id[LIMIT_ID + 1];
-	int64_t row;	    /* 0 until its insert is committed */
-	unsigned pending;   /* writes of it that are not committed: it must not be freed */
-	uint64_t stale;	    /* the generation that was found stale; 0: none */
-	uint64_t committed; /* seq of the last event that was told */
+	int64_t row;	  /* 0 until its insert is committed */
+	unsigned pending; /* writes of it that are not committed: it must not be freed */
+	uint64_t stale;	  /* the generation that was found stale; 0: none */
+	/* of the last event that was told */
+	uint64_t committed, committed_generation;
 };
 
 /* A turn as far as the log must know it; shared by the turn and its pending writes. */
@@ -73,7 +74,8 @@ void event_log_free(struct event_log *l);
 /*
  * Appends a statement. ?1 is the session's row and ?2 the generation; `types` describes what
  * follows from ?3 on: i int64_t, u int64_t that is NULL when negative, t const char * (copied, NULL
- * allowed), T the turn's row. s is NULL for statements of no session. SESSION_INSERT takes the session's id instead of a row.
+ * allowed), T the turn's row. s is NULL for statements of no session. SESSION_INSERT takes the
+ * session's id instead of a row.
  */
 void event_log_write(struct event_log *l, enum sql which, struct log_session *s, struct log_turn *t,
 		     uint64_t generation, const char *types, ...);

@@ -145,8 +145,8 @@ static void subscribe(struct worker *w, struct link *l, const struct msg *msg)
 	if (!link_subscription(l, m->sub))
 		session_subscribe(s, l, m->sub);
 	link_reply(l, m->req,
-		   json_pack("{s:I, s:I}", "generation", (json_int_t)s->generation, "seq",
-			     (json_int_t)s->log.committed));
+		   json_pack("{s:I, s:I}", "generation", (json_int_t)s->log.committed_generation,
+			     "seq", (json_int_t)s->log.committed));
 }
 
 static void unsubscribe(struct worker *w, struct link *l, const struct msg *msg)

@@ -114,7 +114,7 @@ struct session *session_load(struct worker *w, const char *id, enum fault *ret_w
 	s = session_alloc(w, row.id);
 	s->log.row = row.row;
 	s->log.committed = s->last_seq = row.last_seq;
-	s->generation = row.generation;
+	s->generation = s->log.committed_generation = row.generation;
 	s->created_at = row.created_at;
 	s->owner = dup_or_null(row.owner);
 	s->title = dup_or_null(row.title);

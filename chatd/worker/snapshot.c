@@ -88,7 +88,7 @@ static void send_now(struct link *l, uint64_t req, const struct session *s,
 	struct msg m = {
 		.type = MSG_SNAPSHOT,
 		.snapshot = {.req = req,
-			     .generation = s->generation,
+			     .generation = s->log.committed_generation,
 			     .seq = s->log.committed,
 			     .ts = clock_wall_ms(),
 			     .turn_id = str_of(s->last_turn_id)},
