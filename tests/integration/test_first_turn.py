@@ -132,7 +132,7 @@ def test_anthropic_is_spoken_as_well(t):
 
 def test_the_demo_provider_answers_without_network_and_key(t):
     """PRV-3"""
-    first = t.say("hello", provider="fast")
+    first = t.say("demo: hello", provider="fast")
     v = t.viewer(first["session_id"])
     v.to_end(60)
     assert v.state.content, v.events
@@ -143,7 +143,7 @@ def test_sessions_are_listed_newest_first_and_in_pages(t):
     """API-1"""
     made = []
     for i in range(5):
-        made.append(t.say(f"page {i}", provider="fast")["session_id"])
+        made.append(t.say(f"demo: page {i}", provider="fast")["session_id"])
         t.wait_idle(made[-1], 60)
     seen, target = [], "/v1/sessions?limit=2"
     for _ in range(100):
