@@ -107,7 +107,11 @@ static bool is_env_word(const char *w)
 
 static const char *finish_env(struct tool_conf *c)
 {
-	const char *why = shell_words_split(c->env ? c->env : "", &c->env_words);
+	const char *why;
+
+	shell_words_free(c->env_words);
+	c->env_words = NULL;
+	why = shell_words_split(c->env ? c->env : "", &c->env_words);
 
 	for (char **w = c->env_words; !why && *w; w++) {
 		if (!is_env_word(*w))
@@ -129,6 +133,8 @@ const char *tool_conf_finish(struct tool_conf *c, const char **ret_key)
 		return "this name is taken by a built-in server";
 	if (!c->command)
 		return "is missing";
+	shell_words_free(c->words);
+	c->words = NULL;
 	why = shell_words_split(c->command, &c->words);
 	if (why)
 		return why;

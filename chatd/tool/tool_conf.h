@@ -29,7 +29,8 @@ struct tool_conf {
 struct tool_conf *tool_conf_new(const char *name); /* with defaults; refs 1 */
 struct tool_conf *tool_conf_ref(struct tool_conf *c);
 void tool_conf_unref(struct tool_conf *c); /* NULL is fine */
-/* Checks it as a whole. NULL if fine, else why not (static text); *ret_key names the key. */
+/* Checks it as a whole; again after a change. NULL if fine, else why not (static text); *ret_key
+ * names the key. */
 const char *tool_conf_finish(struct tool_conf *c, const char **ret_key);
 /* Does the comma list (NULL: an empty one) hold the name? */
 bool tool_conf_lists(const char *list, const char *name);
