@@ -224,6 +224,17 @@ static json_t *usage_json(const struct provider_usage *u)
 	return o;
 }
 
+char *turn_echo_text(const struct turn *t, json_t *blocks)
+{
+	auto_json json_t *echo = NULL;
+
+	if (!blocks)
+		return NULL;
+	echo = json_pack("{s:s, s:O}", "provider", t->provider->type, "blocks", blocks);
+	REQUIRE(echo);
+	return json_text(echo);
+}
+
 static int64_t duration(const struct turn *t)
 {
 	return clock_mono_ms() - t->started_mono;
@@ -237,7 +248,7 @@ static void write_ending(struct turn *t, const struct ending *e)
 	struct buf content = BUF_INIT;
 	auto_json json_t *extra = accumulator_extra(&s->acc);
 	auto_free char *extra_text = json_text(extra);
-	auto_free char *echo_text = e->echo ? json_text(e->echo) : NULL;
+	auto_free char *echo_text = turn_echo_text(t, e->echo);
 	int64_t now = clock_wall_ms();
 
 	json_add_string(&content, s->acc.content.data ? s->acc.content.data : "",

@@ -392,18 +392,41 @@ static void decide(struct turn *t, struct turn_call *c, const struct tool *tool,
 	}
 }
 
+/* The blocks of the echo that are calls get the ids under which the results will go back. */
+static json_t *echo_with_our_ids(const struct turn *t, const struct provider_result *r)
+{
+	json_t *echo = json_deep_copy(r->echo); /* NULL stays NULL */
+	size_t n = 0;
+	json_t *block;
+	size_t i;
+
+	json_array_foreach (echo, i, block) {
+		const char *id = json_get_str(block, "id");
+
+		if (!id || n == r->n_calls || strcmp(id, r->calls[n].id ? r->calls[n].id : "") != 0)
+			continue;
+		(void)json_object_set_new(block, "id", json_string(t->calls[n++]->id));
+	}
+	return echo;
+}
+
+static void write_step(struct turn *t, const struct provider_result *r)
+{
+	const struct accumulator *acc = &t->session->acc;
+	auto_json json_t *echo = echo_with_our_ids(t, r);
+	auto_free char *text = turn_echo_text(t, echo);
+
+	event_log_write(t->worker->log, SQL_STEP_INSERT, &t->session->log, t->ref, t->generation,
+			"Tiiiti", (int64_t)t->steps, (int64_t)acc->content.len,
+			(int64_t)acc->reasoning.len, text, clock_wall_ms());
+}
+
 void turn_calls_start(struct turn *t, const struct provider_result *r)
 {
-	auto_free char *echo = r->echo ? json_text(r->echo) : NULL;
-	const struct accumulator *acc = &t->session->acc;
-
 	turn_flush(t);
 	turn_move(t, TURN_TOOLING);
 	turn_calls_free(t);
 	t->steps++;
-	event_log_write(t->worker->log, SQL_STEP_INSERT, &t->session->log, t->ref, t->generation,
-			"Tiiiti", (int64_t)t->steps, (int64_t)acc->content.len,
-			(int64_t)acc->reasoning.len, echo, clock_wall_ms());
 	event_log_write(t->worker->log, SQL_TURN_PROGRESS, &t->session->log, t->ref, t->generation,
 			"Tuuuu", t->usage.input, t->usage.output, t->usage.cache_read,
 			t->usage.cache_write);
@@ -416,6 +439,7 @@ void turn_calls_start(struct turn *t, const struct provider_result *r)
 		t->calls[t->n_calls] = call_new(t, &r->calls[i], tool);
 		decide(t, t->calls[t->n_calls++], tool, name);
 	}
+	write_step(t, r);
 	advance_when_stored(t);
 }
 

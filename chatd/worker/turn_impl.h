@@ -67,6 +67,9 @@ void turn_warn(struct turn *t, enum fault code, const char *message);
 void turn_end_done(struct turn *t, const struct provider_result *r);
 void turn_end_error(struct turn *t, enum fault fault, const struct provider_result *r,
 		    const char *message);
+/* An echo as the log keeps it: blocks belong to one kind of provider and go to no other one. NULL
+ * if there are none. Free it. */
+char *turn_echo_text(const struct turn *t, json_t *blocks);
 /* From STARTING to PREPARING, once what was appended is committed. */
 void turn_prepare_when_stored(struct turn *t);
 /* Writes that it waits and lets go of it once that is committed. */
