@@ -19,7 +19,7 @@ ROOMS = {
     "chatd/tool": STORES,
     "chatd/worker": ["chatd/store", "chatd/provider", "chatd/tool", "chatd/options.h"] + STORES,
     "chatd/supervisor": ["common", "chatd/options.h"],
-    "chatd/ctl": ["chatd/store"] + STORES,
+    "chatd/ctl": ["chatd/store", "chatd/worker/accumulator.h"] + STORES,
     "streamerd/http": ["common", "proto/fault.h"],
     "streamerd": ["common", "proto", "streamerd/http"],
 }

@@ -1,0 +1,122 @@
+/*
+ * verify.c - `chatctl verify`: the whole log, once. See verify.h.
+ *
+ *	the file		integrity_check, foreign keys, events of nobody
+ *	each session		verify_session.c: seqs, generations, its row
+ *	each turn		verify_turn.c: the fold of its events against answer, calls, prompts
+ *
+ * Everything is read in one read transaction and in the order of indexes; what is held is one turn
+ * at a time. Nothing is repaired: a log that is not what it says is for a person to judge.
+ */
+#include "chatd/ctl/verify.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "chatd/ctl/verify_session.h"
+
+static const struct place nowhere;
+
+static void check_file(struct verify *v)
+{
+	auto_stmt sqlite3_stmt *integrity = log_reader_query(&v->log, "PRAGMA integrity_check", "");
+	auto_stmt sqlite3_stmt *keys = NULL;
+
+	while (log_reader_step(&v->log, integrity)) {
+		const char *said = log_reader_text(integrity, 0);
+
+		if (strcmp(said, "ok") != 0)
+			finding(&v->findings, nowhere, "integrity: %s", said);
+	}
+	keys = log_reader_query(&v->log, "PRAGMA foreign_key_check", "");
+	while (log_reader_step(&v->log, keys))
+		finding(&v->findings, nowhere, "foreign key: row %lld of %s has no %s",
+			(long long)sqlite3_column_int64(keys, 1), log_reader_text(keys, 0),
+			log_reader_text(keys, 2));
+}
+
+/* Events have no foreign keys: the insert itself checks. */
+static void check_owners(struct verify *v)
+{
+	auto_stmt sqlite3_stmt *st = log_reader_query(
+		&v->log,
+		"SELECT e.session, e.seq, e.session IN (SELECT row FROM sessions) FROM events e "
+		"LEFT JOIN turns t ON t.row = e.turn AND t.session = e.session "
+		"WHERE e.session NOT IN (SELECT row FROM sessions) "
+		"OR (e.turn IS NOT NULL AND t.row IS NULL)",
+		"");
+
+	while (log_reader_step(&v->log, st))
+		finding(&v->findings, (struct place){NULL, NULL, sqlite3_column_int64(st, 1)},
+			sqlite3_column_int(st, 2) ? "an event of session row %lld names a turn "
+						    "that the session does not have"
+						  : "an event of session row %lld, which is not "
+						    "there",
+			(long long)sqlite3_column_int64(st, 0));
+}
+
+static void check_sessions(struct verify *v)
+{
+	auto_stmt sqlite3_stmt *st = log_reader_query(
+		&v->log, "SELECT row, id, state, generation, last_seq FROM sessions ORDER BY row",
+		"");
+
+	while (log_reader_step(&v->log, st)) {
+		struct verify_session s = {
+			.row = sqlite3_column_int64(st, 0),
+			.id = log_reader_text(st, 1),
+			.state = log_reader_text(st, 2),
+			.generation = sqlite3_column_int64(st, 3),
+			.last_seq = sqlite3_column_int64(st, 4),
+		};
+
+		v->sessions++;
+		verify_session(v, &s);
+	}
+}
+
+static void summary(const struct verify *v)
+{
+	if (v->findings.json)
+		(void)printf("{\"sessions\":%" PRIu64 ",\"turns\":%" PRIu64 ",\"events\":%" PRIu64
+			     ",\"findings\":%" PRIu64 "}\n",
+			     v->sessions, v->turns, v->events, v->findings.count);
+	else if (v->findings.count == 0)
+		(void)printf("clean: %" PRIu64 " sessions, %" PRIu64 " turns, %" PRIu64 " events\n",
+			     v->sessions, v->turns, v->events);
+}
+
+static int usage(void)
+{
+	(void)fprintf(stderr, "usage: chatctl verify [--json] DB\n");
+	return 2;
+}
+
+int verify_main(int argc, char **argv)
+{
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
+	struct verify v = {0};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c != 'j')
+			return usage();
+		v.findings.json = true;
+	}
+	if (optind + 1 != argc)
+		return usage();
+	if (log_reader_open(&v.log, argv[optind]) == 0) {
+		check_file(&v);
+		check_owners(&v);
+		check_sessions(&v);
+	}
+	log_reader_close(&v.log);
+	if (v.log.failed) {
+		(void)fprintf(stderr, "chatctl: %s: %s\n", argv[optind], v.log.why);
+		return 2;
+	}
+	summary(&v);
+	return v.findings.count > 0;
+}
