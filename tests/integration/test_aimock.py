@@ -20,6 +20,7 @@ PROGRAM = os.path.join("node_modules", ".bin", "llmock")
 
 FIXTURES = {
     "fixtures": [
+        {"match": {"userMessage": "weather", "hasToolResult": True}, "response": {"content": "No idea then."}},
         {"match": {"userMessage": "weather"},
          "response": {"toolCalls": [{"name": "get_weather", "arguments": '{"city":"Köln"}'}]}},
         {"match": {"userMessage": "limited"},
@@ -97,12 +98,13 @@ def test_an_answer_arrives_whole(t):
         tap.eq((snap["content"], snap["error"]), ("Hello from the other side. äöü 🙂", None), p)
 
 
-def test_a_tool_call_is_recorded(t):
+def test_a_tool_call_is_recorded_and_its_failure_told(t):
     """PRV-5"""
     for p in PROVIDERS:
         turn = t.say("weather", provider=p)
         snap = t.wait_idle(turn["session_id"])
         tap.eq([(x["name"], x["input"]) for x in snap["tool_invocations"]], [("get_weather", {"city": "Köln"})], p)
+        tap.eq(snap["content"], "No idea then.", p)
 
 
 def test_a_rate_limit_is_told(t):

@@ -138,7 +138,8 @@ def last_user_text(doc):
         c = m.get("content")
         if isinstance(c, list):
             c = "".join(p.get("text", "") for p in c if isinstance(p, dict))
-        return c
+        if c:  # Anthropic's tool results are of the user's role as well
+            return c
     return None
 
 
@@ -272,6 +273,16 @@ DONE = b"data: [DONE]\n\n"
 def answer(*texts, finish="stop", usage=(3, 5)):
     """Bytes of a whole answer of these deltas."""
     return b"".join([chunk(x) for x in texts] + [chunk(finish=finish, usage=usage), DONE])
+
+
+def anthropic_answer(*texts):
+    """The same in the Anthropic protocol, without usage."""
+    events = [("message_start", {"message": {"id": "m1", "type": "message", "role": "assistant", "content": []}}),
+              ("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}})]
+    events += [("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": t}}) for t in texts]
+    events += [("content_block_stop", {"index": 0}), ("message_delta", {"delta": {"stop_reason": "end_turn"}}),
+               ("message_stop", {})]
+    return b"".join(b"event: " + name.encode() + b"\n" + data_line({"type": name, **doc}) for name, doc in events)
 
 
 def split(data, how, rng=None):
