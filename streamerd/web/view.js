@@ -77,7 +77,7 @@ function tool() {
       ...part("Input", t.parse_error ? t.raw : t.input && pretty(t.input)),
       ...part("Why it was not run", t.parse_error, true),
       ...part("Progress", t.status === "running" ? t.message : ""),
-      ...part(t.is_error ? "Error" : "Output", t.output, t.is_error),
+      ...part(t.is_error ? "Error" : "Output", t.parse_error ? "" : t.output, t.is_error),
     );
   }];
 }

@@ -56,7 +56,7 @@ stateTests(test);
 test("a newcomer types test and meets a permission and a question (CLI-2, PRV-3)", async () => {
   const page = await open();
   await say(page, "test");
-  await button(page, "Allow").focus();
+  await button(page, "Allow for this session").focus();
   await page.keyboard.press("Enter");
   await button(page, "Answer").waitFor();
   const tool = page.locator(".tool").first();
@@ -69,6 +69,8 @@ test("a newcomer types test and meets a permission and a question (CLI-2, PRV-3)
   await idle(page);
   assert.match(await text(page), /What you are looking at/);
   assert.ok(await answer(page).locator(".reasoning").isVisible());
+  await say(page, "the dice again");
+  await until("no second permission is needed", async () => /The dice show:/.test(await text(page)));
 });
 
 test("a prompt is in every tab, also after a reload, until one answers it (SDC-8, SDC-12)", async () => {
@@ -140,6 +142,8 @@ test("a stream that breaks off is not the end of the answer (FAF-7)", async () =
 
 test("a message is sent again until it arrived, and arrives once (CLI-2)", async () => {
   const page = await open();
+  await say(page, "demo: hello");
+  await idle(page);
   let tries = 0;
   await page.route("**/v1/messages", async (route) => {
     if (++tries > 1) return route.continue();
@@ -147,10 +151,11 @@ test("a message is sent again until it arrived, and arrives once (CLI-2)", async
     return route.abort();
   });
   await say(page, "demo: once");
-  await idle(page);
-  await until("the answer", async () => /Have fun!/.test(await text(page)));
   assert.equal(tries, 2);
-  assert.equal(await page.locator(".user").count(), 1);
+  await until("the answer", async () => /once[^]*Have fun!/.test(await text(page)));
+  await idle(page);
+  assert.equal(await page.locator(".user").count(), 2);
+  assert.equal(await page.locator("#queue li").count(), 0);
   assert.equal(await page.locator("#problem").isVisible(), false);
 });
 
