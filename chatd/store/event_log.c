@@ -502,13 +502,19 @@ static void stall(struct event_log *l, const char *why)
 	l->ops->stalled(l->ops_arg, why);
 }
 
-static void recovered(struct event_log *l)
+/* What was pending is committed. What the callbacks append now is not: the next pass commits it. */
+static void committed(struct event_log *l)
 {
-	if (!l->stalled)
-		return;
+	bool was_stalled = l->stalled;
+
+	if (was_stalled)
+		log_notice("log.writable", "pending=%zu", l->n_pending);
 	l->stalled = false;
-	log_notice("log.writable", "pending=%zu", l->n_pending);
-	l->ops->stalled(l->ops_arg, NULL);
+	tell(l);
+	if (was_stalled)
+		l->ops->stalled(l->ops_arg, NULL);
+	if (l->n_pending > 0)
+		event_active(l->retry, EV_TIMEOUT, 1);
 }
 
 /*
@@ -569,8 +575,7 @@ void event_log_commit(struct event_log *l)
 		return;
 	switch (reopen(l)) {
 	case 1:
-		recovered(l);
-		tell(l);
+		committed(l);
 		return;
 	case 0:
 		break;
@@ -584,8 +589,7 @@ void event_log_commit(struct event_log *l)
 	db_gate_leave(l->db);
 	if (rc == SQLITE_OK) {
 		note_commit(l, clock_mono_us() - start);
-		recovered(l);
-		tell(l);
+		committed(l);
 		return;
 	}
 	stall(l, sqlite3_errstr(rc));
