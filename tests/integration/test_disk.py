@@ -110,6 +110,15 @@ class Posters:
         tap.note(f"{len(self.answers)} posted, {len(self.refused())} refused, {late} of them by time-out")
 
 
+def told(viewer):
+    """Reads a little; true once the viewer was told that storing fails."""
+    try:
+        viewer.next(0.1 / SCALE)
+    except Late:
+        pass
+    return viewer.notices
+
+
 def test_a_full_disk_pauses_turns_and_service_resumes_by_itself(t):
     """FAF-4, DUR-2, DUR-3"""
     with disk_stack(t) as (disk, s):
@@ -131,13 +140,13 @@ def test_a_full_disk_pauses_turns_and_service_resumes_by_itself(t):
         assert lines, "an operator is told"
         # Nothing is shown that is not stored.
         for v, turn in zip(viewers, turns):
-            try:
-                while True:
-                    v.next(0.3 / SCALE)
-            except Late:
-                pass
+            until(lambda: told(v), "the user is told that storing fails")  # noqa: B023
             stored = s.log.text(turn["session_id"])
             assert stored.startswith(v.state.content), "shown but not stored"
+        late = s.viewer(turns[0]["session_id"])
+        late.next()
+        assert late.events[0].data["error"]["code"] == "persist_error", "who comes now is not told"
+        late.close()
         disk.free()
         freed = time.monotonic()
         until(lambda: s.post("more").status == 202, "new turns are taken again", 15)

@@ -4,6 +4,9 @@ Strict means that what API-3 promises is checked on every byte: `retry:` comes f
 exactly `id`, `event`, one `data` line and a blank line; the data is JSON with the common members
 and its id is `<generation>-<seq>`; after a snapshot or a cursor the seqs go on by one, without a
 hole or a repeat. Anything else is an AssertionError in the test that looks.
+
+One kind of frame has no id and is not in the log: the `error` (not fatal, seq null) that says that
+storing fails at the moment. It is kept in `notices` and is no event.
 """
 
 import json
@@ -151,7 +154,7 @@ class Viewer:
 
     def __init__(self, port, session_id, last_event_id=None, query="", headers=None, state=None, timeout=10):
         self.port, self.session_id = port, session_id
-        self.events, self.comments = [], 0
+        self.events, self.notices, self.comments = [], [], 0
         self.state = state or State()
         self.ended = False
         self.cursor = last_event_id
@@ -218,10 +221,18 @@ class Viewer:
             if not self._block:
                 continue
             block, self._block = self._block, []
+            if block[0] == b"event: error" and len(block) == 2:
+                self._notice(json.loads(block[1].removeprefix(b"data: ")))
+                continue
             assert len(block) == 3, f"an event of {len(block)} lines: {block!r}"
             for part, field in zip(block, (b"id: ", b"event: ", b"data: ")):
                 assert part.startswith(field), f"{field!r} expected in {block!r}"
             return self._check(Event(block[1][7:].decode(), block[0][4:].decode(), block[2][6:]))
+
+    def _notice(self, d):
+        assert (d["code"], d["fatal"], d["seq"]) == ("persist_error", False, None), f"an error without id: {d}"
+        assert d["session_id"] == self.session_id, f"foreign session in {d}"
+        self.notices.append(d)
 
     def _check(self, e):
         d = e.data
