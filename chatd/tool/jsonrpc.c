@@ -61,6 +61,8 @@ static void keep_ends(struct jsonrpc_reader *r, const char *p, size_t n)
 {
 	size_t head = r->line.len < JSONRPC_ENDS ? JSONRPC_ENDS - r->line.len : 0;
 
+	if (n == 0)
+		return; /* p may be NULL then */
 	head = n < head ? n : head;
 	buf_add(&r->line, p, head);
 	skip(r, p + head, n - head);

@@ -31,6 +31,16 @@ static void end(void)
 	rig_close(&rig);
 }
 
+static bool takes_calls(void *arg)
+{
+	json_t *down = toolbox_down(rig.box);
+	bool r = json_array_size(down) == 0;
+
+	(void)arg;
+	json_decref(down);
+	return r;
+}
+
 /* TOL-1, TOL-4: each way to misbehave, and how a call ends then */
 static const struct {
 	const char *mode, *argument;
@@ -78,7 +88,7 @@ START_TEST(a_call_ends_once_and_as_stated_whatever_its_server_does)
 	if (strncmp(ways[_i].text, SILENT, strlen(SILENT)) == 0)
 		c->timeout_ms = 500;
 	rig_open(&rig);
-	ck_assert_msg(json_array_size(toolbox_down(rig.box)) == 0, "%s", ways[_i].mode);
+	ck_assert_msg(takes_calls(NULL), "%s", ways[_i].mode);
 	rig_call(&rig, "act", TEXT, &o);
 	ck_assert_msg(strncmp(o.text, ways[_i].text, strlen(ways[_i].text)) == 0, "%s: %s",
 		      ways[_i].mode, o.text);
@@ -104,16 +114,6 @@ START_TEST(a_big_result_is_cut_and_says_so)
 	end();
 }
 END_TEST
-
-static bool takes_calls(void *arg)
-{
-	json_t *down = toolbox_down(rig.box);
-	bool r = json_array_size(down) == 0;
-
-	(void)arg;
-	json_decref(down);
-	return r;
-}
 
 /* TOL-1: a server that went wrong is started again */
 START_TEST(a_server_that_went_wrong_is_back_for_later_calls)
@@ -244,7 +244,7 @@ START_TEST(a_server_without_tools_is_ready_and_offers_none)
 
 	rig_add(&rig, "no_tools", NULL);
 	rig_open(&rig);
-	ck_assert(takes_calls(NULL) || true);
+	ck_assert(takes_calls(NULL));
 	list = toolbox_list(rig.box);
 	ck_assert_uint_eq(json_array_size(list), 1); /* ask_user */
 	json_decref(list);
