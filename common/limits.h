@@ -101,6 +101,7 @@
 #define LIMIT_WORKER_ABORT_MS	2000		/* a hung worker has this long to dump core before SIGKILL */
 #define LIMIT_WORKER_STOP_MS	5000		/* beyond drain_timeout, for a worker to end after SIGTERM */
 #define LIMIT_CONF_LINE		4096		/* one line of a config file */
+#define LIMIT_TAKEOVER_MS	5000		/* a worker waits so long for one of its number that is leaving */
 #define LIMIT_HEARTBEAT_WORKER_MS	2000	/* between two heart-beats of a worker */
 #define LIMIT_WORKER_HANG_MS	20000		/* no heart-beat from a worker: it is killed and replaced */
 

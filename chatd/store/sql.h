@@ -31,9 +31,11 @@
 	S(RUN_START, GUARDED,                                                                      \
 	  "UPDATE sessions SET generation = ?2, state = 'processing', provider = ?3, model = ?4, " \
 	  "system = ?5, updated_at = ?6 WHERE row = ?1 AND generation = ?2 - 1")                   \
+	/* only what the new run has read: a worker that is leaving may still write to it */      \
 	S(RUN_RESTART, GUARDED,                                                                    \
-	  "UPDATE sessions SET generation = ?2, state = 'processing' "                             \
-	  "WHERE row = ?1 AND generation = ?2 - 1")                                                \
+	  "UPDATE sessions SET generation = ?2 "                                                   \
+	  "WHERE row = ?1 AND generation = ?2 - 1 AND state = 'processing' AND "                   \
+	  "?3 = (SELECT max(seq) FROM events WHERE session = ?1)")                                 \
 	S(TURN_INSERT, GUARDED | NEW_TURN,                                                         \
 	  "INSERT INTO turns (session, generation, id, state, provider, model, message_id, "       \
 	  "first_seq, started_at) "                                                                \

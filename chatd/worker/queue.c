@@ -98,6 +98,9 @@ int queue_withdraw(struct session *s, struct str turn_id)
 				"Ti", clock_wall_ms());
 		session_emit_beside(s, q->ref, CHAT_EVENT_ABORTED,
 				    json_pack("{s:s}", "reason", "withdrawn"));
+		if (!session_is_busy(s)) /* then no end of a turn will write last_seq */
+			event_log_write(s->worker->log, SQL_RUN_STATE, &s->log, NULL, s->generation,
+					"tii", "idle", (int64_t)s->last_seq, clock_wall_ms());
 		log_info("turn.withdrawn", "session=%s turn=%s", s->log.id, q->ref->id);
 		queued_free(s, q);
 		return 1;

@@ -5,6 +5,10 @@
  * its turn into the accumulator, and the turn is resumed under a new generation. Whatever the dead
  * worker might still try to write is refused by that. Turns that wait for a person are left as they
  * are: rows.
+ *
+ * A worker whose supervisor was killed may still be leaving while its successor runs: it finishes
+ * turns, or hands them over late. The new generation is only written if the log still is as it was
+ * read; what is handed over after that is found at the next beat.
  */
 #include "chatd/worker/recover.h"
 
@@ -26,14 +30,27 @@ int recover_session(struct session *s)
 	return turn_resume(s, &t);
 }
 
+/*
+ * The log says that something goes on in s, and we have nothing to do with it nor anything to
+ * write: another worker wrote since we read it. It is read anew.
+ */
+static int out_of_date(struct session *s)
+{
+	if (s->log.pending == 0)
+		session_lost(s);
+	return 0;
+}
+
 static int recover_turn(struct worker *w, const char *id)
 {
 	enum fault why;
 	struct session *s = session_load(w, id, &why);
 
 	if (!s)
-		return why == FAULT_SESSION_NOT_FOUND ? 0 : -1;
-	return recover_session(s);
+		return why == FAULT_LOG_UNAVAILABLE ? -1 : 0;
+	if (s->orphaned)
+		return recover_session(s) < 0 ? -1 : 1;
+	return s->turn ? 0 : out_of_date(s);
 }
 
 /* A worker that was stopping leaves the queue alone. */
@@ -43,18 +60,20 @@ static int recover_queue(struct worker *w, const char *id)
 	struct session *s = session_load(w, id, &why);
 
 	if (!s)
-		return why == FAULT_SESSION_NOT_FOUND ? 0 : -1;
+		return why == FAULT_LOG_UNAVAILABLE ? -1 : 0;
+	if (session_is_busy(s))
+		return 0;
 	queue_start_next(s);
-	return 0;
+	return s->turn ? 1 : out_of_date(s);
 }
 
-/* Calls recover_one for each of ids that is ours. The count, or -1. */
+/* Calls recover_one (1: it did something) for each of ids that is ours. Their sum, or -1. */
 static int each_of_ours(struct worker *w, json_t *ids,
 			int (*recover_one)(struct worker *w, const char *id))
 {
 	json_t *id;
 	size_t i;
-	int n = 0;
+	int r, n = 0;
 
 	if (!ids)
 		return -1;
@@ -63,11 +82,12 @@ static int each_of_ours(struct worker *w, json_t *ids,
 
 		if (shard_of(str_of(text), w->count) != w->index)
 			continue;
-		if (recover_one(w, text) < 0) {
+		r = recover_one(w, text);
+		if (r < 0) {
 			log_error("recover.failed", "session=%s", text);
 			return -1;
 		}
-		n++;
+		n += r;
 	}
 	return n;
 }

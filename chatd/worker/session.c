@@ -103,7 +103,7 @@ struct session *session_load(struct worker *w, const char *id, enum fault *ret_w
 
 	HASH_FIND(hh, w->sessions, id, strlen(id), s);
 	if (s) {
-		*ret_why = FAULT_SESSION_NOT_FOUND;
+		*ret_why = s->gone;
 		session_touch(s);
 		return s->gone ? NULL : s;
 	}
@@ -123,8 +123,7 @@ struct session *session_load(struct worker *w, const char *id, enum fault *ret_w
 	s->system = dup_or_null(row.system);
 	s->metadata = dup_or_null(row.metadata);
 	if (load_turn(s, event_log_db(w->log), row.state) < 0 || queue_load(s) < 0) {
-		s->gone = true;
-		*ret_why = FAULT_LOG_UNAVAILABLE;
+		s->gone = *ret_why = FAULT_LOG_UNAVAILABLE;
 		return NULL;
 	}
 	return s;
@@ -145,8 +144,11 @@ struct session *session_get(struct worker *w, struct str id, struct str owner, e
 		*ret_why = FAULT_SESSION_NOT_FOUND;
 		return NULL;
 	}
-	if (s && s->orphaned && recover_session(s) < 0) {
-		*ret_why = FAULT_LOG_UNAVAILABLE;
+	if (!s || !s->orphaned)
+		return s;
+	/* one that leaves takes nothing up: its successor has the turn, or is about to */
+	if (w->stopping || recover_session(s) < 0) {
+		*ret_why = w->stopping ? FAULT_WORKER_UNAVAILABLE : FAULT_LOG_UNAVAILABLE;
 		return NULL;
 	}
 	return s;
@@ -287,7 +289,7 @@ enum fault session_delete(struct session *s)
 	event_log_write(w->log, SQL_EVENTS_DELETE, &s->log, NULL, s->generation, "");
 	event_log_write(w->log, SQL_SESSION_DELETE, &s->log, NULL, s->generation, "");
 	event_log_after(w->log, &s->log, on_deleted, s);
-	s->gone = true;
+	s->gone = FAULT_SESSION_NOT_FOUND;
 	return FAULT_NONE;
 }
 
@@ -299,7 +301,7 @@ void session_lost(struct session *s)
 		return;
 	log_error("session.lost", "session=%s generation=%llu: another worker has it", s->log.id,
 		  (unsigned long long)s->generation);
-	s->gone = true;
+	s->gone = FAULT_WORKER_UNAVAILABLE;
 	if (s->turn)
 		turn_forget(s->turn);
 	/* their streamerds come back and ask whoever has it now */

@@ -12,6 +12,7 @@
 #include "chatd/store/queries.h"
 #include "chatd/worker/accumulator.h"
 #include "chatd/worker/worker.h"
+#include "proto/fault.h"
 
 struct subscription {
 	LIST_ENTRY(subscription) of_session;
@@ -37,7 +38,7 @@ struct session {
 	bool hold_queue;	   /* the queue must not start now: something goes ahead of it */
 	TAILQ_HEAD(queue_list, queued) queue; /* owned; queue.c's */
 	int64_t turn_started_at;	      /* of the turn that runs or waits */
-	bool gone;			      /* deleted or lost: nobody finds it any more */
+	enum fault gone; /* deleted or lost: nobody finds it any more, who asks is told this */
 	bool on_sweep_list;
 	LIST_HEAD(subscription_list, subscription) subs;
 	TAILQ_ENTRY(session) sweep_link;
@@ -46,7 +47,8 @@ struct session {
 
 /*
  * The session of that id and owner, from memory or from the log. NULL with *ret_why set:
- * FAULT_SESSION_NOT_FOUND (also another owner's) or FAULT_LOG_UNAVAILABLE.
+ * FAULT_SESSION_NOT_FOUND (also another owner's), FAULT_LOG_UNAVAILABLE, or
+ * FAULT_WORKER_UNAVAILABLE (another worker has it, or is about to).
  */
 struct session *session_get(struct worker *w, struct str id, struct str owner, enum fault *ret_why);
 /* The same without asking for the owner: for recovery. */

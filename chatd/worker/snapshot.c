@@ -152,7 +152,9 @@ static void on_committed(void *arg, bool ok)
 	if (!l)
 		return;
 	if (!ok || w->session->gone)
-		link_reply_fault(l, w->req, FAULT_SESSION_NOT_FOUND, NULL);
+		link_reply_fault(l, w->req,
+				 w->session->gone ? w->session->gone : FAULT_WORKER_UNAVAILABLE,
+				 NULL);
 	else
 		snapshot_send(l, w->req, w->session);
 }

@@ -436,6 +436,13 @@ void turn_flush(struct turn *t)
 	undirty(t);
 }
 
+void turn_note_progress(struct turn *t)
+{
+	event_log_write(t->worker->log, SQL_TURN_PROGRESS, &t->session->log, t->ref, t->generation,
+			"Tuuuu", t->usage.input, t->usage.output, t->usage.cache_read,
+			t->usage.cache_write);
+}
+
 void turn_warn(struct turn *t, enum fault code, const char *message)
 {
 	turn_flush(t);

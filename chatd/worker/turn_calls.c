@@ -49,6 +49,8 @@ static void settle(struct turn_call *c, const char *status, struct str output, b
 	t->said += output.n;
 	event_log_write(t->worker->log, SQL_CALL_END, ls(c), t->ref, t->generation, "Ttttii", c->id,
 			status, text, (int64_t)is_error, now);
+	if (strcmp(status, "incomplete") != 0)
+		turn_note_progress(t);
 	session_emit(t->session, t->ref, CHAT_EVENT_TOOL_END,
 		     json_pack("{s:s, s:o, s:b, s:s, s:I}", "tool_invocation_id", c->id, "output",
 			       json_stringn(output.p, output.n), "is_error", is_error, "status",
@@ -283,8 +285,10 @@ enum fault turn_answer(struct session *s, const char *prompt_id, const json_t *a
 			       : permission_check(answer);
 	if (*ret_why)
 		return FAULT_BAD_ANSWER;
+	if (event_log_is_stalled(s->worker->log))
+		return FAULT_LOG_UNAVAILABLE;
 	t = s->turn ? s->turn : turn_load(s);
-	if (!t || event_log_is_stalled(s->worker->log))
+	if (!t)
 		return FAULT_LOG_UNAVAILABLE;
 	c = call_of_prompt(t, prompt_id);
 	REQUIRE(c); /* the accumulator's prompts are the calls' */
@@ -416,9 +420,7 @@ void turn_calls_start(struct turn *t, const struct provider_result *r)
 	turn_move(t, TURN_TOOLING);
 	turn_calls_free(t);
 	t->steps++;
-	event_log_write(t->worker->log, SQL_TURN_PROGRESS, &t->session->log, t->ref, t->generation,
-			"Tuuuu", t->usage.input, t->usage.output, t->usage.cache_read,
-			t->usage.cache_write);
+	turn_note_progress(t);
 	t->calls = calloc(r->n_calls + 1, sizeof(struct turn_call *));
 	REQUIRE(t->calls);
 	for (size_t i = 0; i < r->n_calls; i++) {

@@ -77,6 +77,9 @@ void turn_wait(struct turn *t);
 /* It goes on after all: rows and list say so again. */
 void turn_unwait(struct turn *t);
 
+/* A step or a call is complete: worker deaths before this one no longer count. */
+void turn_note_progress(struct turn *t);
+
 /* turn_ask.c */
 /* The row of the step whose calls have just been made from r. */
 void turn_write_step(struct turn *t, const struct provider_result *r);

@@ -160,7 +160,8 @@ int turn_resume(struct session *s, const struct turn_row *row)
 		turn_forget(t);
 		return -1;
 	}
-	event_log_write(w->log, SQL_RUN_RESTART, &s->log, NULL, t->generation, "");
+	event_log_write(w->log, SQL_RUN_RESTART, &s->log, NULL, t->generation, "i",
+			(int64_t)s->last_seq);
 	event_log_write(w->log, SQL_TURN_RESUME, &s->log, t->ref, t->generation, "Ti", crashes);
 	log_notice("turn.resume", "session=%s turn=%s step=%d crashes=%lld handed_over=%d",
 		   s->log.id, row->id, t->steps, (long long)crashes, row->handed_over);

@@ -2,7 +2,8 @@
  * worker.c - the chatd worker's life: set-up, the pass, signals, drain, tear-down. See worker.h.
  *
  * The supervisor's line (control_fd): we write 'R' once we are ready and 'H' every two seconds; its
- * end means that the supervisor is gone, which we take as SIGTERM.
+ * end means that the supervisor is gone, which we take as SIGTERM that does not wait: its successor
+ * may be starting another of our number, which waits for us (takeover.h).
  *
  * Stopping: no new turns; running ones may end until drain_timeout; the rest is handed over: the
  * next worker takes it up from the log. A second SIGTERM does not wait.
@@ -21,6 +22,7 @@
 #include "chatd/worker/publisher.h"
 #include "chatd/worker/recover.h"
 #include "chatd/worker/stall.h"
+#include "chatd/worker/takeover.h"
 #include "chatd/worker/turn.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -30,6 +32,7 @@
 struct process {
 	struct worker worker;
 	int listen_fd, control_fd; /* owned */
+	int lock_fd;		   /* owned: takeover.h; -1: not had */
 	struct event *accept, *accept_pause, *control, *heartbeat, *drain, *housekeep;
 	struct event *sigterm, *sigint, *sighup;
 	int64_t drain_until; /* monotonic ms; 0: not draining */
@@ -98,7 +101,11 @@ static void say(struct process *p, char c)
 
 static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {
-	say(arg, 'H');
+	struct process *p = arg;
+
+	say(p, 'H');
+	if (!p->worker.stopping && !event_log_is_stalled(p->worker.log))
+		(void)recover(&p->worker); /* tells what it can't; the next beat tries again */
 }
 
 static void stop(struct process *p)
@@ -126,6 +133,7 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 	(void)event_del(p->control);
 	log_warning("worker.orphaned", "the supervisor is gone");
 	stop(p);
+	p->drain_until = clock_mono_ms();
 }
 
 static void on_stop_signal(evutil_socket_t sig, short what, void *arg)
@@ -197,6 +205,7 @@ static int set_up(struct process *p)
 	TAILQ_INIT(&w->dirty);
 	LIST_INIT(&w->links);
 	LIST_INIT(&w->fresh_keys);
+	p->lock_fd = takeover(w->options->bus_dir, w->index);
 	r = event_log_open(w->base, w->options->log_path, w->options->durability_full, &log_ops, w,
 			   &w->log, &why);
 	if (r != 0) {
@@ -260,18 +269,27 @@ static void free_event(struct event *ev)
 		event_free(ev);
 }
 
-static void tear_down(struct process *p)
+static void hand_over(struct worker *w)
 {
-	struct worker *w = &p->worker;
 	struct turn *t;
 
 	while ((t = TAILQ_FIRST(&w->turns)))
 		turn_hand_over(t);
+}
+
+static void tear_down(struct process *p)
+{
+	struct worker *w = &p->worker;
+
+	hand_over(w);
 	if (w->log) { /* the last commit, and what it lets us say */
 		event_log_commit(w->log);
 		(void)event_base_loop(w->base, EVLOOP_NONBLOCK);
 	}
+	hand_over(w); /* an answer to a prompt may just have come in */
 	event_log_free(w->log);
+	if (p->lock_fd >= 0) /* nothing is written any more: the next one may begin */
+		(void)close(p->lock_fd);
 	links_free(w);
 	sessions_free(w);
 	toolbox_free(w->toolbox);
@@ -296,7 +314,7 @@ int worker_main(struct options *o, const char *config_file, unsigned index, unsi
 		int listen_fd, int control_fd)
 {
 	static char who[32];
-	struct process p = {.listen_fd = listen_fd, .control_fd = control_fd};
+	struct process p = {.listen_fd = listen_fd, .control_fd = control_fd, .lock_fd = -1};
 	int status;
 
 	(void)snprintf(who, sizeof(who), "worker.%u", index);
