@@ -19,7 +19,7 @@ SETTLED = ("done", "failed", "denied", "incomplete")
 class State(sse.State):
     def __init__(self):
         super().__init__()
-        self.prompts, self.invocations, self.queue = {}, {}, []
+        self.prompts, self.invocations, self.queue, self.ended_calls = {}, {}, [], set()
         self.generation = 0
 
     def snapshot(self, d):
@@ -29,6 +29,7 @@ class State(sse.State):
         self.generation = d["generation"]
         self.invocations = {x["id"]: copy.deepcopy(x) for x in d["tool_invocations"]}
         self.prompts = {p["id"]: p for p in d["pending_prompts"]}
+        self.ended_calls = {x["id"] for x in d["tool_invocations"] if x["output"] is not None}
         self.queue = [q["turn_id"] for q in d["queue"]]
         if before:
             assert before == self.whole(), f"shown {before}, and at the same seq the snapshot says {self.whole()}"
@@ -63,7 +64,7 @@ class State(sse.State):
     def on_response_start(self, d):
         assert self.state in (None, "idle"), f"a turn starts while {self.turn_id} is {self.state}"
         super().on_response_start(d)
-        self.invocations, self.prompts = {}, {}
+        self.invocations, self.prompts, self.ended_calls = {}, {}, set()
         if d["turn_id"] in self.queue:
             assert self.queue.pop(0) == d["turn_id"], "the queue was overtaken"
 
@@ -103,9 +104,11 @@ class State(sse.State):
         self._tool_of(d)["status"] = "running"
 
     def on_tool_end(self, d):
-        tool = self._tool_of(d)
+        tool = self.invocations[d["tool_invocation_id"]]
+        assert tool["id"] not in self.ended_calls, f"it ends a second time: {d}"
         assert d["status"] in SETTLED
         self._take(tool, d)
+        self.ended_calls.add(tool["id"])
 
     def on_prompt_pending(self, d):
         p = d["prompt"]
@@ -149,7 +152,7 @@ class Watcher(threading.Thread):
                 return cursor
             self.visits += 1
             while not self.stopping:
-                e = v.next(60)
+                e = v.next(300)
                 if e is None:
                     break
                 self.note(e)
