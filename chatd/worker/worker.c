@@ -16,8 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "chatd/worker/exclusive.h"
 #include "chatd/worker/idempotency.h"
 #include "chatd/worker/link.h"
+#include "chatd/worker/peer.h"
 #include "chatd/worker/publisher.h"
 #include "chatd/worker/recover.h"
 #include "chatd/worker/stall.h"
@@ -197,6 +199,8 @@ static int set_up(struct process *p)
 	TAILQ_INIT(&w->dirty);
 	LIST_INIT(&w->links);
 	LIST_INIT(&w->fresh_keys);
+	LIST_INIT(&w->pokes);
+	LIST_INIT(&w->take_overs);
 	r = event_log_open(w->base, w->options->log_path, w->options->durability_full, &log_ops, w,
 			   &w->log, &why);
 	if (r != 0) {
@@ -273,6 +277,8 @@ static void tear_down(struct process *p)
 	}
 	event_log_free(w->log);
 	links_free(w);
+	peers_free(w);
+	exclusive_free(w);
 	sessions_free(w);
 	toolbox_free(w->toolbox);
 	provider_env_free(w->env);
