@@ -56,19 +56,25 @@ static void skip(struct jsonrpc_reader *r, const char *p, size_t n)
 	}
 }
 
-/* The line has grown beyond the limit: only its head stays, and what follows is skipped. */
-static void start_to_skip(struct jsonrpc_reader *r, const char *p, size_t n)
+/* The first JSONRPC_ENDS bytes are the head, what is behind them may become the tail. */
+static void keep_ends(struct jsonrpc_reader *r, const char *p, size_t n)
 {
-	struct buf all = r->line;
-	size_t head;
+	size_t head = r->line.len < JSONRPC_ENDS ? JSONRPC_ENDS - r->line.len : 0;
 
-	r->line = (struct buf)BUF_INIT;
-	r->skipping = true;
-	buf_add(&r->line, all.data, all.len < JSONRPC_ENDS ? all.len : JSONRPC_ENDS);
-	head = JSONRPC_ENDS - r->line.len;
 	head = n < head ? n : head;
 	buf_add(&r->line, p, head);
 	skip(r, p + head, n - head);
+}
+
+/* The line has grown beyond the limit: only its ends stay. */
+static void start_to_skip(struct jsonrpc_reader *r, const char *p, size_t n)
+{
+	struct buf all = r->line;
+
+	r->line = (struct buf)BUF_INIT;
+	r->skipping = true;
+	keep_ends(r, all.data, all.len);
+	keep_ends(r, p, n);
 	buf_fini(&all); /* up to the limit of it: not kept for the next line */
 }
 
@@ -76,7 +82,7 @@ static void start_to_skip(struct jsonrpc_reader *r, const char *p, size_t n)
 static void gather(struct jsonrpc_reader *r, const char *p, size_t n)
 {
 	if (r->skipping)
-		skip(r, p, n);
+		keep_ends(r, p, n);
 	else if (r->line.len + n > r->limit)
 		start_to_skip(r, p, n);
 	else

@@ -13,6 +13,7 @@
 
 #include "chatd/worker/conversation.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/require.h"
@@ -124,6 +125,35 @@ static bool was_cut(const struct provider_result *r)
 	return strcmp(why, "length") == 0 || strcmp(why, "max_tokens") == 0 ||
 	       strcmp(why, "content_filter") == 0 ||
 	       strcmp(why, "model_context_window_exceeded") == 0;
+}
+
+/* The blocks of the echo that are calls get the ids under which the results will go back. */
+static json_t *echo_with_our_ids(const struct turn *t, const struct provider_result *r)
+{
+	json_t *echo = json_deep_copy(r->echo); /* NULL stays NULL */
+	size_t n = 0;
+	json_t *block;
+	size_t i;
+
+	json_array_foreach (echo, i, block) {
+		const char *id = json_get_str(block, "id");
+
+		if (!id || n == r->n_calls || strcmp(id, r->calls[n].id ? r->calls[n].id : "") != 0)
+			continue;
+		(void)json_object_set_new(block, "id", json_string(t->calls[n++]->id));
+	}
+	return echo;
+}
+
+void turn_write_step(struct turn *t, const struct provider_result *r)
+{
+	const struct accumulator *acc = &t->session->acc;
+	auto_json json_t *echo = echo_with_our_ids(t, r);
+	auto_free char *text = turn_echo_text(t, echo);
+
+	event_log_write(t->worker->log, SQL_STEP_INSERT, &t->session->log, t->ref, t->generation,
+			"Tiiiti", (int64_t)t->steps, (int64_t)acc->content.len,
+			(int64_t)acc->reasoning.len, text, clock_wall_ms());
 }
 
 static void on_done(void *arg, const struct provider_result *r)

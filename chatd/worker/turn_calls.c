@@ -94,13 +94,10 @@ static void on_result(void *arg, const struct tool_result *r)
 static const struct tool_call_ops call_ops = {on_progress, on_result};
 
 /* What was decided is on disk: what may leave leaves, or the turn goes on. */
-static void on_stored(void *arg, bool ok)
+static void advance(struct turn *t)
 {
-	struct turn *t = arg;
 	size_t running = 0, waiting = 0;
 
-	if (!ok || t->state != TURN_TOOLING)
-		return;
 	for (size_t i = 0; i < t->n_calls; i++) {
 		struct turn_call *c = t->calls[i];
 
@@ -122,6 +119,27 @@ static void on_stored(void *arg, bool ok)
 		turn_wait(t);
 	else
 		turn_prepare(t);
+}
+
+/* Around by the log, for what was decided meanwhile. */
+static void on_tools_known(void *arg)
+{
+	advance_when_stored(arg);
+}
+
+/* A turn that was read back may be answered before the servers of a new worker are up. */
+static void on_stored(void *arg, bool ok)
+{
+	struct turn *t = arg;
+
+	if (!ok || t->state != TURN_TOOLING)
+		return;
+	if (toolbox_is_settled(t->worker->toolbox)) {
+		advance(t);
+		return;
+	}
+	toolbox_forget(t->worker->toolbox, t);
+	toolbox_when_settled(t->worker->toolbox, on_tools_known, t);
 }
 
 /* --- prompts --- */
@@ -392,35 +410,6 @@ static void decide(struct turn *t, struct turn_call *c, const struct tool *tool,
 	}
 }
 
-/* The blocks of the echo that are calls get the ids under which the results will go back. */
-static json_t *echo_with_our_ids(const struct turn *t, const struct provider_result *r)
-{
-	json_t *echo = json_deep_copy(r->echo); /* NULL stays NULL */
-	size_t n = 0;
-	json_t *block;
-	size_t i;
-
-	json_array_foreach (echo, i, block) {
-		const char *id = json_get_str(block, "id");
-
-		if (!id || n == r->n_calls || strcmp(id, r->calls[n].id ? r->calls[n].id : "") != 0)
-			continue;
-		(void)json_object_set_new(block, "id", json_string(t->calls[n++]->id));
-	}
-	return echo;
-}
-
-static void write_step(struct turn *t, const struct provider_result *r)
-{
-	const struct accumulator *acc = &t->session->acc;
-	auto_json json_t *echo = echo_with_our_ids(t, r);
-	auto_free char *text = turn_echo_text(t, echo);
-
-	event_log_write(t->worker->log, SQL_STEP_INSERT, &t->session->log, t->ref, t->generation,
-			"Tiiiti", (int64_t)t->steps, (int64_t)acc->content.len,
-			(int64_t)acc->reasoning.len, text, clock_wall_ms());
-}
-
 void turn_calls_start(struct turn *t, const struct provider_result *r)
 {
 	turn_flush(t);
@@ -439,7 +428,7 @@ void turn_calls_start(struct turn *t, const struct provider_result *r)
 		t->calls[t->n_calls] = call_new(t, &r->calls[i], tool);
 		decide(t, t->calls[t->n_calls++], tool, name);
 	}
-	write_step(t, r);
+	turn_write_step(t, r);
 	advance_when_stored(t);
 }
 

@@ -78,6 +78,8 @@ void turn_wait(struct turn *t);
 void turn_unwait(struct turn *t);
 
 /* turn_ask.c */
+/* The row of the step whose calls have just been made from r. */
+void turn_write_step(struct turn *t, const struct provider_result *r);
 void turn_prepare(struct turn *t); /* → PREPARING, then asks as soon as the tools are known */
 
 /* turn_calls.c */

@@ -1,291 +1,251 @@
-// The chat page: sends messages, shows a session as its event stream tells it.
+// The chat page: watches a session, and sends what a person does.
 //
 // The session's id is in the address (#ses_...), so a reload shows the same session. What is on
-// the screen follows from the last snapshot and the events after it, each applied once, by seq.
-// Everything is put in as text, never as markup.
-"use strict";
+// the screen follows from the events alone (state.js); a click changes nothing here before its
+// event has come back, so all tabs show the same.
+import { eventNames, fresh, reduce, running } from "/state.js";
+import { draw } from "/view.js";
 
-const log = document.getElementById("log");
-const form = document.getElementById("form");
-const input = document.getElementById("text");
-const send = document.getElementById("send");
-const stop = document.getElementById("stop");
-const connection = document.getElementById("connection");
+const $ = (id) => document.getElementById(id);
+const places = { log: $("log"), queue: $("queue"), input: $("text"), send: $("send"), stop: $("stop") };
+const { input, send, stop } = places;
 
 let session = null; // id of the session that is shown
+let state = fresh();
 let source = null; // its EventSource
-let lastSeq = 0;
-let turn = null; // the turn that runs: {id, box, content, reasoning, thoughts}
 let retry = 0; // timer that opens the stream again
 let delay = 1000;
+let outbox = null; // what is being sent: {key, text, session}; kept until it is known to have arrived
 
-// --- drawing ---
+// --- showing ---
 
-function add(className, text, parent) {
-  const e = document.createElement("div");
-  e.className = className;
-  if (text !== undefined) e.textContent = text;
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
-  (parent || log).append(e);
-  if (atEnd) log.scrollTop = log.scrollHeight;
-  return e;
+let isDue = false;
+
+function render() {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => {
+    isDue = false;
+    draw(places, state, { resolve, withdraw });
+  });
 }
 
-function follow(change) {
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
-  change();
-  if (atEnd) log.scrollTop = log.scrollHeight;
+function connection(text, bad) {
+  $("connection").textContent = text;
+  $("connection").classList.toggle("bad", Boolean(bad));
 }
 
-function folded(title, text, parent) {
-  const d = document.createElement("details");
-  const s = document.createElement("summary");
-  const p = document.createElement("pre");
-  s.textContent = title;
-  p.textContent = text;
-  d.append(s, p);
-  parent.append(d);
-  return p;
+function problem(text) {
+  $("problem").textContent = text;
+  $("problem").hidden = !text;
 }
 
-function plain(content) {
-  if (typeof content === "string") return content;
-  if (!Array.isArray(content)) return "";
-  return content.map((p) => (p.type === "text" ? p.text : "[" + p.type + "]")).join("\n");
+// For who can't see it: only what matters, not each piece of text.
+function announce(name, d) {
+  const texts = {
+    prompt_pending: () => (d.prompt.kind === "ask_user" ? "A question for you." : "Permission is needed for " + d.prompt.tool_name + "."),
+    response_end: () => "The answer is complete.",
+    aborted: () => "Stopped.",
+    error: () => d.message,
+    warning: () => d.message,
+  };
+  if (texts[name]) $("announce").textContent = texts[name]();
 }
 
-function showTools(tools, box) {
-  for (const t of tools || []) {
-    const what = typeof t.input === "string" ? t.input : JSON.stringify(t.input, null, 1);
-    folded("Tool " + t.name + " (" + t.status + ")", what || "", box);
-  }
-}
-
-function showMessage(m) {
-  if (m.role === "user") {
-    add("user", plain(m.content));
-    return;
-  }
-  const box = add("assistant");
-  if (m.reasoning) folded("Reasoning", m.reasoning, box);
-  showTools(m.tool_invocations, box);
-  add("content", plain(m.content), box);
-  if (m.status === "aborted") add("note", "Stopped.", box);
-}
-
-function showError(error) {
-  add("error", (error.message || "Something failed") + " (" + error.code + ")");
-}
-
-function beginTurn(id, content, reasoning, tools) {
-  const box = add("assistant");
-  turn = { id, box, reasoning: null, content: null };
-  if (reasoning) reason(reasoning);
-  showTools(tools, box);
-  turn.content = add("content", content || "", box);
-  stop.disabled = false;
-}
-
-function reason(text) {
-  if (!turn.reasoning) {
-    turn.reasoning = folded("Reasoning", "", turn.box);
-    turn.box.prepend(turn.reasoning.parentElement);
-  }
-  turn.reasoning.textContent += text;
-}
-
-function endTurn(note) {
-  if (turn && note) add("note", note, turn.box);
-  turn = null;
-  stop.disabled = true;
-}
-
-// --- events ---
-
-const handlers = {
-  snapshot(d) {
-    log.replaceChildren();
-    turn = null;
-    for (const m of d.messages || []) showMessage(m);
-    stop.disabled = true;
-    if (d.state !== "idle") beginTurn(d.turn_id, d.content, d.reasoning, d.tool_invocations);
-    else if (d.error) showError(d.error);
-    log.scrollTop = log.scrollHeight;
-  },
-  response_start(d) {
-    const m = d.message || {};
-    if (m.content !== undefined) add("user", plain(m.content));
-    beginTurn(d.turn_id, "", "", []);
-  },
-  response_chunk(d) {
-    if (turn) follow(() => (turn.content.textContent += d.content));
-  },
-  reasoning_chunk(d) {
-    if (turn) follow(() => reason(d.content));
-  },
-  tool_start(d) {
-    if (turn) add("note", "Tool " + d.name, turn.box);
-  },
-  response_end() {
-    endTurn("");
-  },
-  aborted() {
-    endTurn("Stopped.");
-  },
-  error(d) {
-    showError(d);
-    if (d.fatal) endTurn("");
-  },
-  warning(d) {
-    add("warning", (d.message || "Warning") + " (" + d.code + ")");
-  },
-  turn_resumed(d) {
-    if (turn) turn.box.remove();
-    beginTurn(d.turn_id, d.content, d.reasoning, d.tool_invocations);
-  },
-  session_cleared() {
-    endTurn("");
-    show(null);
-  },
-};
+// --- watching ---
 
 function onEvent(name, e) {
   const d = JSON.parse(e.data);
-  if (name !== "snapshot" && d.seq <= lastSeq) return;
-  lastSeq = d.seq;
-  handlers[name](d);
-}
-
-function state(text, bad) {
-  connection.textContent = text;
-  connection.classList.toggle("bad", Boolean(bad));
+  const next = reduce(state, name, d);
+  if (next === state) return;
+  state = next;
+  if (state.gone) {
+    show(null);
+    problem("This chat was deleted.");
+  } else if (state.gap) {
+    state = fresh();
+    open();
+  } else {
+    announce(name, d);
+  }
+  render();
 }
 
 function open() {
   if (source) source.close();
   clearTimeout(retry);
   if (!session) return;
-  const mine = new EventSource("/v1/sessions/" + session + "/events" + (lastSeq ? "?last_event_id=" + open.last : ""));
+  const mine = new EventSource("/v1/sessions/" + session + "/events" + (state.cursor ? "?last_event_id=" + state.cursor : ""));
   source = mine;
-  state("connecting …");
+  connection("connecting …");
   mine.onopen = () => {
     delay = 1000;
-    state("connected");
+    connection("connected");
   };
-  // "error" is also the name of one of our events: those carry data
-  mine.addEventListener("error", (e) => {
-    if (e.data !== undefined) {
-      open.last = e.lastEventId;
-      onEvent("error", e);
-    } else if (mine.readyState === EventSource.CLOSED) {
-      whyClosed();
-    } else {
-      state("connection lost, trying again …", true);
-    }
-  });
-  for (const name of Object.keys(handlers)) {
-    if (name === "error") continue;
+  for (const name of eventNames) {
     mine.addEventListener(name, (e) => {
-      open.last = e.lastEventId;
-      onEvent(name, e);
+      if (e.data !== undefined) onEvent(name, e);
+      else lost(mine); // "error" is also what the EventSource says of itself
     });
   }
 }
 
+// A stream that ends is never an end of the answer: that is an event of its own.
+function lost(mine) {
+  if (mine !== source) return;
+  if (mine.readyState === EventSource.CLOSED) whyClosed();
+  else connection("connection lost, trying again …", true);
+}
+
 // An EventSource does not say why it was refused: ask.
 async function whyClosed() {
+  const asked = session;
   try {
     const r = await fetch("/v1/sessions/" + session);
+    if (asked !== session) return;
     if (r.status === 404) {
-      log.replaceChildren();
       show(null);
-      add("error", "This chat does not exist any more.");
+      problem("This chat does not exist any more.");
       return;
     }
-    state(r.status === 401 ? "a token is needed" : "not connected (" + r.status + ")", true);
+    connection(r.status === 401 ? "a token is needed" : "not connected (" + r.status + "), trying again …", true);
     if (r.status === 401) return;
   } catch {
-    state("the server can't be reached, trying again …", true);
+    connection("the server can't be reached, trying again …", true);
   }
-  retry = setTimeout(open, delay);
+  if (asked !== session) return;
+  clearTimeout(retry);
+  retry = setTimeout(open, delay * (0.5 + Math.random() / 2));
   delay = Math.min(delay * 2, 30000);
 }
 
 function show(id) {
   session = id;
-  lastSeq = 0;
-  turn = null;
-  stop.disabled = true;
+  state = fresh();
   if (source) source.close();
   source = null;
   clearTimeout(retry);
+  problem("");
   if (location.hash.slice(1) !== (id || "")) location.hash = id || "";
   if (id) open();
-  else state("not connected");
+  else connection("not connected");
+  render();
 }
 
 // --- what a person does ---
 
-async function call(path, body) {
-  const r = await fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
+class Refused extends Error {
+  constructor(status, error) {
+    super(error.message || "The server refused");
+    this.status = status;
+    this.code = error.code;
+  }
+}
+
+async function call(path, body, headers) {
+  let r;
+  try {
+    r = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...headers },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(20000),
+    });
+  } catch {
+    throw new Refused(0, { code: "network", message: "The server can't be reached." });
+  }
   const answer = await r.json().catch(() => ({}));
-  if (!r.ok) throw answer.error || { code: String(r.status), message: "The server refused" };
+  if (!r.ok) throw new Refused(r.status, answer.error || {});
   return answer;
 }
 
-form.addEventListener("submit", async (e) => {
+// Until it is known to have arrived, or to be refused. The key makes sure that it arrives once.
+async function deliver(text) {
+  if (!outbox || outbox.text !== text || outbox.session !== session) {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    outbox = { text, session, key: Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("") };
+  }
+  const body = session ? { session_id: session, content: text, on_busy: "queue" } : { content: text };
+  for (let wait = 1000; ; wait *= 2) {
+    try {
+      return await call("/v1/messages", body, { "Idempotency-Key": outbox.key });
+    } catch (error) {
+      const mayPass = error.status === 0 || error.status >= 500;
+      if (!mayPass) outbox = null;
+      if (!mayPass || wait > 8000) throw error;
+      problem("Not sent yet: " + error.message + " Trying again …");
+      await new Promise((done) => setTimeout(done, wait));
+    }
+  }
+}
+
+$("form").addEventListener("submit", async (e) => {
   e.preventDefault();
   const text = input.value;
-  if (!text.trim()) return;
-  send.disabled = true;
+  const from = session;
+  if (!text.trim() || send.disabled) return;
+  send.disabled = input.readOnly = true;
+  problem("");
   try {
-    const body = session ? { session_id: session, content: text } : { content: text };
-    const answer = await call("/v1/messages", body);
+    const answer = await deliver(text);
+    outbox = null;
     input.value = "";
-    if (answer.session_id !== session) {
-      log.replaceChildren();
-      show(answer.session_id);
-    }
+    problem("");
+    if (session === from && answer.session_id !== session) show(answer.session_id);
   } catch (error) {
-    showError(error.code ? error : { code: "network", message: "The message could not be sent" });
+    problem("The message was not sent: " + error.message);
   }
-  send.disabled = false;
+  send.disabled = input.readOnly = false;
   input.focus();
 });
 
 input.addEventListener("keydown", (e) => {
   if (e.key === "Enter" && !e.shiftKey && !e.isComposing) {
     e.preventDefault();
-    form.requestSubmit();
+    $("form").requestSubmit();
   }
 });
 
-stop.addEventListener("click", async () => {
-  if (!turn) return;
+async function abort(turn) {
   try {
-    await call("/v1/sessions/" + session + "/abort", { turn_id: turn.id });
+    await call("/v1/sessions/" + session + "/abort", { turn_id: turn });
   } catch (error) {
-    if (error.code !== "not_processing") showError(error.code ? error : { code: "network", message: "Stop failed" });
+    if (error.code !== "not_processing" && error.code !== "turn_mismatch") problem("Stop failed: " + error.message);
   }
-});
+}
 
-document.getElementById("fresh").addEventListener("click", () => {
-  log.replaceChildren();
+stop.addEventListener("click", () => running(state) && abort(running(state).turn));
+
+async function withdraw(turn, button) {
+  button.disabled = true;
+  await abort(turn);
+  button.disabled = false;
+}
+
+// Who comes second need not be told: the prompt goes away with the event of the first.
+async function resolve(prompt, answer) {
+  try {
+    await call("/v1/sessions/" + session + "/prompts/" + prompt, answer);
+  } catch (error) {
+    if (error.code !== "already_resolved") throw error;
+  }
+}
+
+$("fresh").addEventListener("click", () => {
   show(null);
   input.focus();
 });
 
 function fromAddress() {
   const id = location.hash.slice(1);
-  if (id === (session || "")) return;
-  log.replaceChildren();
-  show(/^[A-Za-z0-9_-]{1,64}$/.test(id) ? id : null);
+  if (id !== (session || "")) show(/^[A-Za-z0-9_-]{1,64}$/.test(id) ? id : null);
+}
+
+function again() {
+  if (session && source && source.readyState === EventSource.CLOSED) open();
 }
 
 window.addEventListener("hashchange", fromAddress);
-window.addEventListener("online", () => session && source && source.readyState === EventSource.CLOSED && open());
+window.addEventListener("online", again);
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && again());
 fromAddress();

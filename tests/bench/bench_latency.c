@@ -1,7 +1,7 @@
 /*
  * bench_latency.c - what chatd and streamerd add between the provider's byte and the viewer's.
  *
- *	bench_latency [-s SECONDS] [-d DIR] [-o FILE.json]		CHATD= STREAMERD=
+ *	bench_latency [-s SECONDS] [-w WORKERS] [-d DIR] [-o FILE.json]		CHATD= STREAMERD=
  *
  *	upstream process ──stamp──> chatd worker ──commit──> streamerd ──> viewers here (epoll)
  *
@@ -40,6 +40,7 @@
 
 static const char *top = ".";
 static int seconds = 5;
+static int workers; /* 0: auto */
 
 struct viewer {
 	int fd;
@@ -172,7 +173,7 @@ static json_t *run_level(struct upstream *u, int turns, bool *met)
 	size_t delivered;
 
 	REQUIRE(viewers && epoll >= 0);
-	stack_start(&s, top, u->port);
+	stack_start(&s, top, u->port, workers);
 	before = stack_commit_us(&s);
 	upstream_go_on(u);
 	window_from = window_to = 0;
@@ -232,10 +233,13 @@ int main(int argc, char **argv)
 	bool met = false;
 	int c, only = 0;
 
-	while ((c = getopt(argc, argv, "s:d:o:t:")) != -1) {
+	while ((c = getopt(argc, argv, "s:w:d:o:t:")) != -1) {
 		switch (c) {
 		case 's':
 			seconds = atoi(optarg);
+			break;
+		case 'w':
+			workers = atoi(optarg);
 			break;
 		case 'd':
 			top = optarg;
@@ -247,8 +251,9 @@ int main(int argc, char **argv)
 			only = atoi(optarg);
 			break;
 		default:
-			(void)fprintf(stderr, "bench_latency [-s SECONDS] [-t TURNS] [-d DIR] "
-					      "[-o FILE.json]\n");
+			(void)fprintf(stderr,
+				      "bench_latency [-s SECONDS] [-w WORKERS] [-t TURNS] [-d DIR] "
+				      "[-o FILE.json]\n");
 			return 2;
 		}
 	}
@@ -264,8 +269,8 @@ int main(int argc, char **argv)
 	upstream_stop(&u);
 	(void)printf("target (p50 at %d turns <= one commit + 1 ms): %s\n", TARGET_TURNS,
 		     met ? "met" : "MISSED");
-	all = json_pack("{s:o, s:i, s:b, s:o}", "machine", bench_machine(top), "seconds", seconds,
-			"met", met, "runs", runs);
+	all = json_pack("{s:o, s:i, s:i, s:b, s:o}", "machine", bench_machine(top), "seconds",
+			seconds, "workers", workers, "met", met, "runs", runs);
 	bench_write(out, all);
 	json_decref(all);
 	return 0;

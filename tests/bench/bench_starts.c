@@ -1,7 +1,7 @@
 /*
  * bench_starts.c - turns started per second.
  *
- *	bench_starts [-s SECONDS] [-d DIR] [-o FILE.json]		CHATD= STREAMERD=
+ *	bench_starts [-s SECONDS] [-w WORKERS] [-d DIR] [-o FILE.json]		CHATD= STREAMERD=
  *
  * N clients, a kept connection each, post a message that begins a new session, wait for the 202
  * and post the next. The demo provider answers with ten bytes at once, so whole turns run: each is
@@ -26,6 +26,7 @@
 
 static const char *top = ".";
 static int seconds = 5;
+static int workers; /* 0: auto */
 
 struct client {
 	int fd;
@@ -77,7 +78,7 @@ static json_t *run_level(int n_clients)
 	double commit, per_second, p50, p99;
 
 	REQUIRE(clients && epoll >= 0);
-	stack_start(&s, top, 0);
+	stack_start(&s, top, 0, workers);
 	commit = stack_commit_us(&s);
 	refused = 0;
 	until = clock_mono_us() + seconds * 1000000LL;
@@ -120,10 +121,13 @@ int main(int argc, char **argv)
 	const char *out = NULL;
 	int c;
 
-	while ((c = getopt(argc, argv, "s:d:o:")) != -1) {
+	while ((c = getopt(argc, argv, "s:w:d:o:")) != -1) {
 		switch (c) {
 		case 's':
 			seconds = atoi(optarg);
+			break;
+		case 'w':
+			workers = atoi(optarg);
 			break;
 		case 'd':
 			top = optarg;
@@ -132,8 +136,9 @@ int main(int argc, char **argv)
 			out = optarg;
 			break;
 		default:
-			(void)fprintf(stderr,
-				      "bench_starts [-s SECONDS] [-d DIR] [-o FILE.json]\n");
+			(void)fprintf(
+				stderr,
+				"bench_starts [-s SECONDS] [-w WORKERS] [-d DIR] [-o FILE.json]\n");
 			return 2;
 		}
 	}
@@ -145,8 +150,8 @@ int main(int argc, char **argv)
 	(void)printf("turns started per second, new session each, %d s\n", seconds);
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 		(void)json_array_append_new(runs, run_level(levels[i]));
-	all = json_pack("{s:o, s:i, s:o}", "machine", bench_machine(top), "seconds", seconds,
-			"runs", runs);
+	all = json_pack("{s:o, s:i, s:i, s:o}", "machine", bench_machine(top), "seconds", seconds,
+			"workers", workers, "runs", runs);
 	bench_write(out, all);
 	json_decref(all);
 	return 0;

@@ -116,14 +116,16 @@ static bool is_ready(const struct stack *s)
 	return status == 200;
 }
 
-void stack_start(struct stack *s, const char *top, int upstream_port)
+void stack_start(struct stack *s, const char *top, int upstream_port, int workers)
 {
 	int64_t until = clock_mono_ms() + READY_MS;
-	char main_provider[256] = "";
+	char main_provider[256] = "", count[16] = "auto";
 
 	(void)snprintf(s->dir, sizeof(s->dir), "%s/stack.XXXXXX", top);
 	REQUIRE(mkdtemp(s->dir));
 	s->port = free_port();
+	if (workers > 0)
+		(void)snprintf(count, sizeof(count), "%d", workers);
 	if (upstream_port)
 		(void)snprintf(main_provider, sizeof(main_provider),
 			       "[provider main]\ntype = openai\nmodel = m\n"
@@ -131,9 +133,9 @@ void stack_start(struct stack *s, const char *top, int upstream_port)
 			       upstream_port);
 	write_file(s, "chatd.conf",
 		   "[general]\nlog_level = warning\n[log]\npath = %s/events.db\n[bus]\ndir = %s\n"
-		   "[workers]\ncount = auto\ndrain_timeout = 0\n[defaults]\nprovider = %s\n"
+		   "[workers]\ncount = %s\ndrain_timeout = 0\n[defaults]\nprovider = %s\n"
 		   "%s[provider demo]\ntype = demo\nrate = 0\n",
-		   s->dir, s->dir, upstream_port ? "main" : "demo", main_provider);
+		   s->dir, s->dir, count, upstream_port ? "main" : "demo", main_provider);
 	write_file(
 		s, "streamerd.conf",
 		"[general]\nlog_level = warning\n[http]\nlisten = 127.0.0.1:%d\n[bus]\ndir = %s\n",

@@ -16,9 +16,9 @@ struct stack {
 
 /*
  * Starts both and waits until they are ready. upstream_port: of the provider "main" (openai);
- * 0: only the demo provider. Programs come from $CHATD and $STREAMERD.
+ * 0: only the demo provider. workers: 0 is auto. Programs come from $CHATD and $STREAMERD.
  */
-void stack_start(struct stack *s, const char *top, int upstream_port);
+void stack_start(struct stack *s, const char *top, int upstream_port, int workers);
 /* Ends both and removes the folder. */
 void stack_stop(struct stack *s);
 

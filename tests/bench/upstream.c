@@ -168,6 +168,7 @@ void upstream_start(struct upstream *u, int events_per_second)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET};
 	socklen_t n = sizeof(a);
+	pid_t parent;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -178,10 +179,13 @@ void upstream_start(struct upstream *u, int events_per_second)
 		      0);
 	REQUIRE(shared != MAP_FAILED);
 	u->shared = shared;
+	parent = getpid();
 	u->pid = fork();
 	REQUIRE(u->pid >= 0);
 	if (u->pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent) /* it ended before we asked */
+			_exit(1);
 		serve(fd, events_per_second);
 	}
 	(void)close(fd);

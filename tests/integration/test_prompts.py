@@ -154,7 +154,8 @@ def test_of_fifty_answers_at_once_one_counts(t):
 
 BAD_PERMISSIONS = [
     {}, {"allow": "yes"}, {"allow": 1}, {"allow": None}, {"allow": True, "remember": "for ever"},
-    {"allow": True, "remember": True}, {"allow": True, "more": 1}, {"answers": {}}, {"answers": {"q1": "a"}}, {"Allow": True},
+    {"allow": True, "remember": True}, {"answers": {}}, {"answers": {"q1": "a"}},
+    {"allow": True, "answers": {}},
 ]
 
 
@@ -164,6 +165,8 @@ def test_an_answer_that_does_not_fit_leaves_a_permission_open(t):
     sid = turn["session_id"]
     for body in BAD_PERMISSIONS:
         tap.eq(code(t.answer(sid, prompt["id"], body)), (422, "bad_answer"), f"{body}")
+    for body in ({"allow": True, "more": 1}, {"Allow": True}):
+        tap.eq(code(t.answer(sid, prompt["id"], body)), (400, "bad_field"), f"{body}")
     for raw, wanted in (("[]", (400, 422)), ("null", (400, 422)), ("{", (400,)), ("", (400, 411, 422)), ("1", (400, 422))):
         r = t.answer(sid, prompt["id"], raw)
         assert r.status in wanted, f"{raw!r}: {r}"
@@ -258,7 +261,7 @@ def test_an_unknown_prompt_is_404(t):
     turn, prompt = ask_write(t, "unknown")
     other, others = ask_write(t, "unknown too")
     sid = turn["session_id"]
-    for ident in ("prm_nothing", "prm_" + "0" * 26, prompt["id"][:-1], "x" * 64, "%00", others["id"]):
+    for ident in ("prm_nothing", "prm_" + "0" * 26, prompt["id"][:-1], "x" * 64, "%20", others["id"]):
         r = t.answer(sid, ident, {"allow": True})
         tap.eq(r.status, 404, f"{ident}: {r}")
     tap.eq(code(t.answer(sid, others["id"], {"allow": True})), (404, "prompt_not_found"), "another session's")
@@ -441,7 +444,7 @@ def test_all_viewers_see_a_prompt_and_how_it_ends(t):
         e = v.until("prompt_resolved")
         tap.eq((e.data["prompt_id"], e.data["allow"]), (pending[0]["id"], True), "prompt_resolved")
         v.to_end()
-    tails = [[e.raw for e in v.events if e.name not in ("snapshot",)][-5:] for v in [*viewers, late]]
+    tails = [[e.raw for e in v.events if e.name != "snapshot"][-4:] for v in [*viewers, late]]
     assert all(x == tails[0] for x in tails), "the viewers differ"
     tap.eq(t.viewer(sid).next().data["pending_prompts"], [], "afterwards")
 
@@ -543,7 +546,7 @@ def test_a_random_order_of_answers_aborts_and_kills_loses_nothing(t):
         allowed = set()
         for n, (turn, prompt) in enumerate(turns):
             sid = turn["session_id"]
-            if n % 4 == 3:
+            if n % 6 == 5:  # twice: a third time without progress would be the end (DUR-6)
                 os.kill(rng.choice(list(s.worker_pids().values())), signal.SIGKILL)
                 until(lambda: len(s.worker_pids()) == 2, "the workers are there again")
                 s.wait_ready(30)
@@ -563,7 +566,7 @@ def test_a_random_order_of_answers_aborts_and_kills_loses_nothing(t):
                 return snap if snap["state"] == "idle" else None
 
             snap = until(over, f"{sid} ends", 30)
-            tap.eq(snap["messages"][-1]["status"], "complete" if sid in allowed else "aborted", "the end")
+            tap.eq(snap["messages"][-1]["status"], "complete" if sid in allowed else "aborted", f"the end ({snap['error']})")
             s.log.check_seqs(sid)
             text = turn and snap["tool_invocations"][0]["input"]["text"]
             assert s.lines("written").count(text) <= (1 if sid in allowed else 0), text

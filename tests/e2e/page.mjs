@@ -1,0 +1,185 @@
+// The page in Chromium:  node page.mjs URL CHROMIUM  (started by test_page.py, which restarts
+// daemons when a line says so). Prints TAP.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { run as stateTests } from "./state.mjs";
+
+const [, , url, executablePath] = process.argv;
+const { chromium } = createRequire(join(process.env.PLAYWRIGHT_DIR, "x.js"))("playwright-core");
+const LIMIT = 10000 * Number(process.env.TIME_SCALE || 1);
+
+const tests = [];
+const test = (name, fn) => tests.push([name, fn]);
+const replies = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const ask = async (command) => {
+  console.log(command);
+  await replies.next();
+};
+
+let browser;
+let complaints = []; // what pages said on their console, and scripts that failed
+
+async function open(address = url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 900, height: 700 }, ...options });
+  context.setDefaultTimeout(LIMIT);
+  const page = await context.newPage();
+  page.on("pageerror", (e) => complaints.push(e.message));
+  page.on("console", (m) => {
+    if (m.type() === "error" && !/Failed to load resource|net::ERR/.test(m.text())) complaints.push(m.text());
+  });
+  await page.goto(address);
+  return page;
+}
+
+async function say(page, text) {
+  await page.getByLabel("Message", { exact: true }).fill(text);
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.getElementById("text").value === "");
+}
+
+const answer = (page) => page.locator(".assistant").last();
+const idle = (page) => page.locator("#stop[disabled]").waitFor();
+const text = async (page) => (await answer(page).locator(".content").textContent()) || "";
+const button = (page, name) => page.getByRole("button", { name, exact: true });
+const until = async (what, condition) => {
+  const end = Date.now() + LIMIT;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error("it does not come true: " + what);
+    await new Promise((done) => setTimeout(done, 20));
+  }
+};
+
+stateTests(test);
+
+test("a newcomer types test and meets a permission and a question (CLI-2, PRV-3)", async () => {
+  const page = await open();
+  await say(page, "test");
+  await button(page, "Allow").focus();
+  await page.keyboard.press("Enter");
+  await button(page, "Answer").waitFor();
+  const tool = page.locator(".tool").first();
+  assert.equal(await tool.locator(".status").textContent(), "done");
+  await tool.locator("summary").click();
+  assert.match(await tool.innerText(), /demo · roll_dice[^]*"sides":6[^]*\(sum \d+\)/);
+  assert.match(await text(page), /The dice show:\n\n> \d, \d/);
+  await page.getByLabel("How it works").check();
+  await button(page, "Answer").click();
+  await idle(page);
+  assert.match(await text(page), /What you are looking at/);
+  assert.ok(await answer(page).locator(".reasoning").isVisible());
+});
+
+test("a prompt is in every tab, also after a reload, until one answers it (SDC-8, SDC-12)", async () => {
+  const one = await open();
+  await say(one, "test");
+  await button(one, "Deny").waitFor();
+  await one.reload();
+  const two = await open(one.url(), { viewport: { width: 360, height: 640 }, colorScheme: "dark" });
+  await button(one, "Deny").waitFor();
+  await button(two, "Allow for this session").waitFor();
+  assert.equal(await text(one), await text(two));
+  assert.ok(await two.evaluate(() => document.documentElement.scrollWidth <= 360), "it fits a phone");
+  await button(two, "Deny").click();
+  await button(one, "Answer").waitFor();
+  assert.equal(await one.locator(".tool .status").first().textContent(), "not allowed");
+  await one.getByLabel("Your own answer").fill("<img src=x onerror=document.title='taken'> & more");
+  await button(one, "Answer").click();
+  await idle(two);
+  await idle(one);
+  assert.match(await text(two), /> <img src=x onerror=/);
+  assert.equal(await two.locator("#log img").count(), 0);
+  assert.equal(await text(one), await text(two));
+});
+
+test("while a turn runs messages queue up, and can be withdrawn in any tab (CLI-2)", async () => {
+  const one = await open();
+  await say(one, "test");
+  await button(one, "Allow").waitFor();
+  const two = await open(one.url());
+  await say(one, "demo: first in line");
+  await say(two, "demo: second in line");
+  await until("both see both", async () => (await one.locator("#queue li").count()) === 2 && (await two.locator("#queue li").count()) === 2);
+  await button(two, "Withdraw: demo: second in line").click();
+  await until("it is gone", async () => (await one.locator("#queue li").count()) === 1);
+  await button(one, "Stop").click();
+  await until("the next one runs", async () => /first in line/.test(await text(two)));
+  assert.match(await two.locator(".assistant").first().innerText(), /Stopped\./);
+});
+
+test("a reload in the middle of an answer continues it, and stop ends it (SDC-8, CLI-2)", async () => {
+  const page = await open();
+  await say(page, "demo: chunks=5000 size=16");
+  await until("text", async () => (await text(page)).length > 500);
+  const before = await text(page);
+  await page.reload();
+  await until("more text", async () => (await page.locator(".assistant").count()) === 1 && (await text(page)).length > before.length);
+  assert.ok((await text(page)).startsWith(before));
+  await button(page, "Stop").click();
+  await idle(page);
+  assert.match(await answer(page).innerText(), /Stopped\./);
+  const shown = await text(page);
+  await page.reload();
+  await page.locator(".assistant").waitFor();
+  assert.equal(await text(page), shown);
+});
+
+test("a stream that breaks off is not the end of the answer (FAF-7)", async () => {
+  const page = await open();
+  await say(page, "demo: chunks=600 size=8");
+  await until("text", async () => (await text(page)).length > 200);
+  await ask("stop-streamerd");
+  await page.locator("#connection.bad").waitFor();
+  assert.match(await answer(page).innerText(), /Working/);
+  assert.ok(await button(page, "Stop").isEnabled());
+  await ask("start-streamerd");
+  await idle(page);
+  assert.equal((await text(page)).length, 600 * 8);
+});
+
+test("a message is sent again until it arrived, and arrives once (CLI-2)", async () => {
+  const page = await open();
+  let tries = 0;
+  await page.route("**/v1/messages", async (route) => {
+    if (++tries > 1) return route.continue();
+    await route.fetch(); // it arrives, its answer does not
+    return route.abort();
+  });
+  await say(page, "demo: once");
+  await idle(page);
+  await until("the answer", async () => /Have fun!/.test(await text(page)));
+  assert.equal(tries, 2);
+  assert.equal(await page.locator(".user").count(), 1);
+  assert.equal(await page.locator("#problem").isVisible(), false);
+});
+
+test("an error is shown, also to who comes later (CLI-2)", async () => {
+  const page = await open();
+  await say(page, "demo: error");
+  await answer(page).locator(".foot.error").waitFor();
+  await page.reload();
+  assert.match(await answer(page).locator(".foot.error").innerText(), /asked to \(provider_error\)/);
+  await page.goto(url + "#ses_00000000000000000000000000");
+  await page.getByText("This chat does not exist any more.").waitFor();
+});
+
+test("no page broke the policy or failed in a script (CLI-2)", () => assert.deepEqual(complaints, []));
+
+browser = await chromium.launch({ executablePath, args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+  "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+let failed = 0;
+console.log("1.." + tests.length);
+for (const [i, [name, fn]] of tests.entries()) {
+  try {
+    await fn();
+    console.log("ok " + (i + 1) + " - " + name);
+  } catch (error) {
+    failed++;
+    console.log("not ok " + (i + 1) + " - " + name);
+    console.log(String(error.stack || error).replace(/^/gm, "# "));
+  }
+  for (const context of browser.contexts()) await context.close();
+}
+await browser.close();
+process.exit(failed ? 1 : 0);
