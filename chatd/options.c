@@ -157,6 +157,7 @@ static const struct conf_key keys[] = {
 	OPT("workers", "drain_timeout", parse_drain, drain_ms),
 	OPT("workers", "max_turns", parse_max_turns, max_turns),
 	OPT("workers", "on_crash", parse_on_crash, on_crash),
+	OPT("workers", "exclusive", conf_bool, exclusive),
 	OPT("defaults", "provider", parse_word, provider),
 	OPT("defaults", "model", parse_word, model),
 	OPT("defaults", "system", parse_word, system),

@@ -28,6 +28,7 @@ struct options {
 	int64_t drain_ms; /* drain_timeout */
 	int max_turns;	  /* running turns of one worker */
 	enum on_crash on_crash;
+	bool exclusive; /* an owner has one active session */
 	/* [defaults] */
 	char *provider; /* name of a [provider] section; never NULL: the only one if none is named
 			 */

@@ -168,7 +168,7 @@ json_t *query_sessions(struct db *db, const char *owner, const char *cursor, int
 	return NULL;
 }
 
-static json_t *ids(struct db *db, enum sql which)
+static json_t *ids(struct db *db, enum sql which, const char *owner)
 {
 	sqlite3_stmt *st = db ? db_stmt(db, which) : NULL;
 	json_t *list;
@@ -176,6 +176,8 @@ static json_t *ids(struct db *db, enum sql which)
 
 	if (!st)
 		return NULL;
+	if (owner)
+		(void)sqlite3_bind_text(st, 1, owner, -1, SQLITE_STATIC);
 	list = json_array();
 	while ((r = step(st)) == 1)
 		(void)json_array_append_new(list, json_string((const char *)sqlite3_column_text(st, 0)));
@@ -187,12 +189,17 @@ static json_t *ids(struct db *db, enum sql which)
 
 json_t *query_processing(struct db *db)
 {
-	return ids(db, SQL_SESSIONS_PROCESSING);
+	return ids(db, SQL_SESSIONS_PROCESSING, NULL);
 }
 
 json_t *query_queued_idle(struct db *db)
 {
-	return ids(db, SQL_SESSIONS_QUEUED);
+	return ids(db, SQL_SESSIONS_QUEUED, NULL);
+}
+
+json_t *query_owner_active(struct db *db, const char *owner)
+{
+	return ids(db, SQL_OWNER_ACTIVE, owner);
 }
 
 int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q), void *arg)

@@ -46,6 +46,8 @@ int query_last_turn(struct db *db, int64_t session, struct turn_row *ret);
  * strings, or NULL on error. */
 json_t *query_processing(struct db *db);
 json_t *query_queued_idle(struct db *db);
+/* Those of an owner's sessions that are not idle. */
+json_t *query_owner_active(struct db *db, const char *owner);
 
 /* A turn that waits in the queue. Texts are valid during the callback; system may be NULL. */
 struct queue_row {

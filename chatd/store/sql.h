@@ -82,6 +82,9 @@
 	S(EVENT_INSERT, GUARDED,                                                                   \
 	  "INSERT INTO events (session, generation, seq, turn, ts, type, payload) "                \
 	  "SELECT row, ?2, ?3, ?4, ?5, ?6, ?7 FROM sessions WHERE row = ?1 AND generation = ?2")   \
+	S(RUN_TAKE, GUARDED,                                                                       \
+	  "UPDATE sessions SET generation = ?2, state = 'processing' WHERE row = ?1 AND "          \
+	  "generation = ?2 - 1 AND (SELECT max(seq) FROM events WHERE session = ?1) = ?3")         \
 	S(RUN_STATE, GUARDED,                                                                      \
 	  "UPDATE sessions SET state = ?3, last_seq = ?4, updated_at = ?5 "                        \
 	  "WHERE row = ?1 AND generation = ?2")                                                    \
@@ -122,6 +125,8 @@
 	  "(updated_at, row) < (?2, ?3) ORDER BY updated_at DESC, row DESC LIMIT ?4")              \
 	S(SESSIONS_PROCESSING, 0,                                                                  \
 	  "SELECT id FROM sessions WHERE state = 'processing'")                                    \
+	S(OWNER_ACTIVE, 0,                                                                         \
+	  "SELECT id FROM sessions WHERE owner = ?1 AND state <> 'idle'")                          \
 	S(SESSIONS_QUEUED, 0,                                                                      \
 	  "SELECT DISTINCT s.id FROM turns t JOIN sessions s ON s.row = t.session "                \
 	  "WHERE t.state = 'queued' AND s.state = 'idle'")                                         \

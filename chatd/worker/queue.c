@@ -87,25 +87,38 @@ size_t queue_add(struct session *s, const struct turn_request *r, char ret_id[ID
 	return position;
 }
 
+static void withdraw(struct session *s, struct queued *q)
+{
+	event_log_write(s->worker->log, SQL_TURN_WITHDRAW, &s->log, q->ref, s->generation, "Ti",
+			clock_wall_ms());
+	session_emit_beside(s, q->ref, CHAT_EVENT_ABORTED,
+			    json_pack("{s:s}", "reason", "withdrawn"));
+	if (!session_is_busy(s)) /* then no end of a turn will write last_seq */
+		event_log_write(s->worker->log, SQL_RUN_STATE, &s->log, NULL, s->generation, "tii",
+				"idle", (int64_t)s->last_seq, clock_wall_ms());
+	log_info("turn.withdrawn", "session=%s turn=%s", s->log.id, q->ref->id);
+	queued_free(s, q);
+}
+
 int queue_withdraw(struct session *s, struct str turn_id)
 {
 	struct queued *q;
 
 	TAILQ_FOREACH (q, &s->queue, link) {
-		if (!str_eq(turn_id, q->ref->id))
-			continue;
-		event_log_write(s->worker->log, SQL_TURN_WITHDRAW, &s->log, q->ref, s->generation,
-				"Ti", clock_wall_ms());
-		session_emit_beside(s, q->ref, CHAT_EVENT_ABORTED,
-				    json_pack("{s:s}", "reason", "withdrawn"));
-		if (!session_is_busy(s)) /* then no end of a turn will write last_seq */
-			event_log_write(s->worker->log, SQL_RUN_STATE, &s->log, NULL, s->generation,
-					"tii", "idle", (int64_t)s->last_seq, clock_wall_ms());
-		log_info("turn.withdrawn", "session=%s turn=%s", s->log.id, q->ref->id);
-		queued_free(s, q);
-		return 1;
+		if (str_eq(turn_id, q->ref->id)) {
+			withdraw(s, q);
+			return 1;
+		}
 	}
 	return 0;
+}
+
+void queue_withdraw_all(struct session *s)
+{
+	struct queued *q;
+
+	while ((q = TAILQ_FIRST(&s->queue)))
+		withdraw(s, q);
 }
 
 void queue_start_next(struct session *s)

@@ -16,6 +16,7 @@ size_t queue_length(const struct session *s);
 size_t queue_add(struct session *s, const struct turn_request *r, char ret_id[ID_LEN]);
 /* Takes one back: 1 if it was there. It ends with an `aborted` event of its own. */
 int queue_withdraw(struct session *s, struct str turn_id);
+void queue_withdraw_all(struct session *s);
 /* Starts the first, if there is one and s is idle. */
 void queue_start_next(struct session *s);
 /* A JSON array of {"turn_id","content"}. New reference. */

@@ -75,6 +75,11 @@ static void get_session(struct worker *w, struct link *l, const struct msg *msg)
 		link_reply_fault(l, m->req, FAULT_LOG_UNAVAILABLE, NULL);
 		return;
 	}
+	if (s->log.pending == 0 && row.generation != s->generation) {
+		session_lost(s); /* a poke, or none: what is in the log is right */
+		link_reply_fault(l, m->req, FAULT_WORKER_UNAVAILABLE, NULL);
+		return;
+	}
 	o = session_row_json(&row);
 	(void)json_object_set_new(o, "last_seq", json_integer((json_int_t)s->log.committed));
 	(void)json_object_set_new(o, "turn_id",

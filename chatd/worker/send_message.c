@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chatd/worker/exclusive.h"
 #include "chatd/worker/idempotency.h"
 #include "chatd/worker/queue.h"
 #include "chatd/worker/stored_reply.h"
@@ -142,6 +143,8 @@ static void continue_session(struct session *s, struct link *l, const struct msg
 	}
 	if (session_is_busy(s))
 		fault = str_eq(m->on_busy, "interrupt") ? interrupt(s) : FAULT_ALREADY_PROCESSING;
+	if (fault == FAULT_NONE && exclusive_enforce(s->worker, m->owner, s) < 0)
+		fault = FAULT_LOG_UNAVAILABLE;
 	if (fault == FAULT_NONE)
 		run(s, l, m, r, key, false);
 	else
@@ -181,6 +184,10 @@ static void start(struct worker *w, struct link *l, const struct msg_send_messag
 	} else {
 		char title[LIMIT_TITLE + 1];
 
+		if (exclusive_enforce(w, m->owner, NULL) < 0) {
+			link_reply_fault(l, m->req, FAULT_LOG_UNAVAILABLE, NULL);
+			return;
+		}
 		make_title(content, title);
 		s = session_new(w, m->owner, title, r.provider->name, r.model,
 				system ? system : w->options->system, metadata);

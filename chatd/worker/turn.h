@@ -31,6 +31,13 @@ struct turn *turn_start_queued(struct session *s, struct log_turn *ref, const ch
  */
 int turn_resume(struct session *s, const struct turn_row *row);
 
+/*
+ * Takes the turn of a session that another worker has, as rows, under a new generation, in order to
+ * end it. Stale if the other worker writes before this is committed. 0, or -1 if there is none or
+ * the log can't be read.
+ */
+int turn_take_over(struct session *s);
+
 /* Ends the turn of s, running or waiting, as `aborted`: reason is "user", "interrupt" or "cleared".
  * FAULT_NONE, or FAULT_LOG_UNAVAILABLE if a waiting one can't be read. */
 enum fault turn_abort(struct session *s, const char *reason);

@@ -186,3 +186,29 @@ int turn_resume(struct session *s, const struct turn_row *row)
 	}
 	return 0;
 }
+
+int turn_take_over(struct session *s)
+{
+	struct worker *w = s->worker;
+	auto_turn_row struct turn_row row = {0};
+	struct step_row last;
+	struct turn *t;
+	bool gone;
+
+	if (!s->orphaned && !s->waiting)
+		return -1;
+	if (query_last_turn(event_log_db(w->log), s->log.row, &row) != 1)
+		return -1;
+	s->orphaned = false;
+	s->generation++;
+	t = from_row(s, &row, provider_of(w, &row, &gone), TURN_STARTING);
+	if (load_steps(t, &last) < 0) {
+		turn_forget(t);
+		return -1;
+	}
+	event_log_write(w->log, SQL_RUN_TAKE, &s->log, NULL, t->generation, "i",
+			(int64_t)s->last_seq);
+	event_log_write(w->log, SQL_TURN_RESUME, &s->log, t->ref, t->generation, "Ti",
+			(int64_t)row.crashes);
+	return 0;
+}

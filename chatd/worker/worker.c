@@ -17,8 +17,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "chatd/worker/exclusive.h"
 #include "chatd/worker/idempotency.h"
 #include "chatd/worker/link.h"
+#include "chatd/worker/peer.h"
 #include "chatd/worker/publisher.h"
 #include "chatd/worker/recover.h"
 #include "chatd/worker/stall.h"
@@ -205,6 +207,8 @@ static int set_up(struct process *p)
 	TAILQ_INIT(&w->dirty);
 	LIST_INIT(&w->links);
 	LIST_INIT(&w->fresh_keys);
+	LIST_INIT(&w->pokes);
+	LIST_INIT(&w->take_overs);
 	p->lock_fd = takeover(w->options->bus_dir, w->index);
 	r = event_log_open(w->base, w->options->log_path, w->options->durability_full, &log_ops, w,
 			   &w->log, &why);
@@ -291,6 +295,8 @@ static void tear_down(struct process *p)
 	if (p->lock_fd >= 0) /* nothing is written any more: the next one may begin */
 		(void)close(p->lock_fd);
 	links_free(w);
+	peers_free(w);
+	exclusive_free(w);
 	sessions_free(w);
 	toolbox_free(w->toolbox);
 	provider_env_free(w->env);

@@ -1,0 +1,69 @@
+"""[workers] exclusive = yes: an owner has one active session, whichever worker it belongs to."""
+
+from lib import tap, upstream
+from lib.daemons import Stack
+from lib.upstream import Upstream, chunk
+from lib.wait import until
+
+
+def test_a_new_session_ends_the_running_one_whichever_worker_has_it(t):
+    """SDC-5, SDC-6, SDC-18"""
+    last = None
+    for i in range(12):  # both workers own some of them
+        key = t.up.on(f"round {i}", upstream.hang(chunk(f"so far {i}")))
+        turn = t.say(key)
+        sid = turn["session_id"]
+        viewer = t.viewer(sid)
+        viewer.until(lambda e: viewer.state.content == f"so far {i}")  # noqa: B023
+        if last:
+            old, old_turn, old_viewer, old_key = last
+            old_viewer.until("session_cleared")
+            tap.eq(old_viewer.state.content, f"so far {i - 1}", "what the old one had said")
+            types = [e["type"] for e in t.log.events(old)]
+            tap.eq(types[-2:], ["aborted", "session_cleared"], "the old session's last events")
+            tap.eq(t.log.turn(old_turn)["state"], "aborted", "the old turn")
+            m = t.messages(old)["messages"][-1]
+            tap.eq((m["status"], m["content"]), ("aborted", f"so far {i - 1}"), "its stored answer")
+            tap.eq(t.snapshot(old)["state"], "idle", "the old session")
+            x = t.up.of(old_key)[0]
+            until(lambda: x.closed, "the old provider connection is closed")  # noqa: B023
+            t.log.check_seqs(old)
+            old_viewer.close()
+        last = (sid, turn["turn_id"], viewer, key)
+    tap.eq(t.abort(last[0]).status, 202, "the last one is still running")
+    last[2].close()
+
+
+def test_the_old_session_can_be_continued_and_ends_the_other(t):
+    """SDC-6, SDC-7"""
+    a = t.say(t.up.on("first a", upstream.text("a1")))["session_id"]
+    t.wait_idle(a)
+    key = t.up.on("b hangs", upstream.hang(chunk("b1")))
+    b = t.say(key)
+    vb = t.viewer(b["session_id"])
+    vb.until(lambda e: vb.state.content == "b1")
+    t.say(t.up.on("again a", upstream.text("a2")), a)
+    tap.eq(t.wait_idle(a)["content"], "a2", "the continued session")
+    vb.until("session_cleared")
+    tap.eq(t.log.turn(b["turn_id"])["state"], "aborted", "the other turn")
+    vb.close()
+    viewer = t.viewer(b["session_id"])  # cleared is not deleted
+    tap.eq(viewer.next().data["state"], "idle", "a viewer of the cleared session")
+    viewer.close()
+
+
+def test_a_busy_session_still_answers_409(t):
+    """SDC-2"""
+    key = t.up.on("busy", upstream.hang(chunk("x")))
+    turn = t.say(key)
+    r = t.post("more", turn["session_id"])
+    tap.eq((r.status, r.error()["code"], r.error()["turn_id"]),
+           (409, "already_processing", turn["turn_id"]), "second message")
+    tap.eq(t.abort(turn["session_id"]).status, 202, "abort")
+
+
+if __name__ == "__main__":
+    with Upstream() as up:
+        with Stack(up, drain="200ms\nexclusive = yes") as stack:
+            tap.run(globals(), stack)
+    tap.finish()
