@@ -5,16 +5,17 @@ CREATE TABLE sessions (
 	row		INTEGER PRIMARY KEY,
 	id		TEXT NOT NULL UNIQUE,
 	owner		TEXT NOT NULL,
-	title		TEXT NOT NULL,
-	provider	TEXT NOT NULL,	-- of its last turn
-	model		TEXT NOT NULL,
-	system		TEXT,
-	metadata	TEXT,		-- JSON object
 	generation	INTEGER NOT NULL,	-- the current run; writes of any other one are refused
 	state		TEXT NOT NULL CHECK (state IN ('idle', 'processing', 'waiting')),
 	last_seq	INTEGER NOT NULL,	-- when it last became idle; while it runs: max(seq) of events
 	created_at	INTEGER NOT NULL,	-- ms since 1970
-	updated_at	INTEGER NOT NULL
+	updated_at	INTEGER NOT NULL,
+	-- long texts come last: each event's insert reads generation, and would walk through them
+	title		TEXT NOT NULL,
+	provider	TEXT NOT NULL,	-- of its last turn
+	model		TEXT NOT NULL,
+	system		TEXT,
+	metadata	TEXT		-- JSON object
 ) STRICT;
 CREATE INDEX sessions_by_owner ON sessions (owner, updated_at, row);
 CREATE INDEX sessions_not_idle ON sessions (state) WHERE state <> 'idle';

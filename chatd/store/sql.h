@@ -79,9 +79,10 @@
 	  "INSERT INTO messages (session, id, turn, role, status, content, extra, stop_reason, "   \
 	  "echo, created_at) SELECT row, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM sessions "      \
 	  "WHERE row = ?1 AND generation = ?2")                                                    \
+	/* no such run: the session is NULL, which is refused; cheaper than INSERT ... SELECT */    \
 	S(EVENT_INSERT, GUARDED,                                                                   \
-	  "INSERT INTO events (session, generation, seq, turn, ts, type, payload) "                \
-	  "SELECT row, ?2, ?3, ?4, ?5, ?6, ?7 FROM sessions WHERE row = ?1 AND generation = ?2")   \
+	  "INSERT INTO events (session, generation, seq, turn, ts, type, payload) VALUES "         \
+	  "((SELECT row FROM sessions WHERE row = ?1 AND generation = ?2), ?2, ?3, ?4, ?5, ?6, ?7)")\
 	S(RUN_TAKE, GUARDED,                                                                       \
 	  "UPDATE sessions SET generation = ?2, state = 'processing' WHERE row = ?1 AND "          \
 	  "generation = ?2 - 1 AND (SELECT max(seq) FROM events WHERE session = ?1) = ?3")         \

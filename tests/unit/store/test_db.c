@@ -282,8 +282,11 @@ END_TEST
 /* Rows at 2001-02-03T04:05:06.789Z and later: one session, a turn that is done and one that runs.
  */
 static const char sample[] =
-	"INSERT INTO sessions VALUES (1, 'ses_1', 'local', 'title', 'demo', 'm', NULL, NULL, 2, "
-	"'processing', 1, 981173106789, 981173107789);"
+	"INSERT INTO sessions (row, id, owner, title, provider, model, generation, state, "
+	"last_seq, "
+	"created_at, updated_at) VALUES (1, 'ses_1', 'local', 'title', 'demo', 'm', 2, "
+	"'processing', "
+	"1, 981173106789, 981173107789);"
 	"INSERT INTO turns (row, id, session, generation, state, provider, model, message_id, "
 	"first_seq, last_seq, started_at, ended_at, stop_reason, input_tokens, output_tokens) "
 	"VALUES "
