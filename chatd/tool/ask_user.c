@@ -299,8 +299,9 @@ char *ask_user_result(const json_t *questions, const json_t *answer)
 			buf_adds(&b, json_string_value(v));
 		if (json_is_array(v) && json_array_size(v) == 0)
 			buf_adds(&b, "(none of them)");
-		json_array_foreach (v, k, one)
+		json_array_foreach (v, k, one) {
 			buf_addf(&b, "%s%s", k ? ", " : "", json_string_value(one));
+		}
 	}
 	return buf_steal(&b, NULL);
 }

@@ -28,7 +28,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "chatd/tool/mcp_result.h"
 #include "common/clock.h"
@@ -44,7 +43,6 @@ struct tool_call {
 	void *arg;
 	enum state state;
 	TAILQ_ENTRY(tool_call) link; /* in queued or begun */
-	UT_hash_handle hh;	     /* in by_id while SENT */
 	long long id;		     /* of the latest request */
 	char *name;		     /* owned, like all that follows */
 	struct buf arguments;
@@ -65,13 +63,11 @@ void mcp_calls_init(struct mcp_calls *c, struct event_base *base, const char *se
 	TAILQ_INIT(&c->begun);
 }
 
-/* Takes it out of the table of those that wait for an answer. */
+/* It is no longer one of those that wait for an answer; the state that it gets is the caller's. */
 static void forget_id(struct tool_call *call)
 {
-	if (call->state != SENT)
-		return;
-	HASH_DEL(call->calls->by_id, call);
-	call->calls->n_sent--;
+	if (call->state == SENT)
+		call->calls->n_sent--;
 }
 
 static void free_call(struct tool_call *call)
@@ -86,12 +82,20 @@ static void free_call(struct tool_call *call)
 	free(call);
 }
 
+static void free_all(struct tool_call_list *l)
+{
+	struct tool_call *call, *next;
+
+	for (call = TAILQ_FIRST(l); call; call = next) {
+		next = TAILQ_NEXT(call, link);
+		free_call(call);
+	}
+}
+
 void mcp_calls_fini(struct mcp_calls *c)
 {
-	struct tool_call *call;
-
-	while ((call = TAILQ_FIRST(&c->queued)) || (call = TAILQ_FIRST(&c->begun)))
-		free_call(call);
+	free_all(&c->queued);
+	free_all(&c->begun);
 }
 
 static void arm(struct tool_call *call, int64_t ms)
@@ -216,7 +220,6 @@ static void send_request(struct tool_call *call, const json_t *answers, const js
 	forget_id(call);
 	call->id = c->ops->next_id(c->arg);
 	call->silent_at = clock_mono_ms() + c->timeout_ms;
-	HASH_ADD(hh, c->by_id, id, sizeof(call->id), call);
 	c->n_sent++;
 	call->state = SENT;
 	mcp_add_call(&b, c->era, call->id, call->name,
@@ -270,7 +273,7 @@ void tool_call_cancel(struct tool_call *call)
 		return;
 	c = call->calls;
 	if (call->state == SENT) {
-		/* out of the table first: what sending brings about is no business of this call */
+		/* not SENT any more: what sending brings about is no business of this call */
 		forget_id(call);
 		call->state = ENDING;
 		send_cancelled(call, "the user stopped it");
@@ -306,12 +309,16 @@ void mcp_calls_close(struct mcp_calls *c, const char *why, bool queued_too)
 
 /* ---- what the server says ---- */
 
+/* Few are open at a time: to look through them is as good as a table. */
 static struct tool_call *find(const struct mcp_calls *c, long long id)
 {
 	struct tool_call *call;
 
-	HASH_FIND(hh, c->by_id, &id, sizeof(id), call);
-	return call;
+	TAILQ_FOREACH (call, &c->begun, link) {
+		if (call->state == SENT && call->id == id)
+			return call;
+	}
+	return NULL;
 }
 
 /* The server wants input. True if the call was sent again with our answer to that. */

@@ -31,7 +31,6 @@ struct mcp_calls {
 	enum mcp_era era;
 	bool open; /* the server takes calls right now; set by mcp_calls_open() */
 	unsigned n_sent;
-	struct tool_call *by_id;	     /* hash of those that wait for an answer */
 	struct tool_call_list queued, begun; /* owned: each call is in one of them */
 };
 

@@ -59,11 +59,14 @@ void mcp_dialogue_list(struct mcp_dialogue *d, struct buf *out)
 __attribute__((format(printf, 2, 3))) static enum mcp_step fail(struct mcp_dialogue *d,
 								const char *fmt, ...)
 {
+	struct buf b = BUF_INIT;
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(d->why, sizeof(d->why), fmt, ap);
+	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
+	(void)snprintf(d->why, sizeof(d->why), "%s", buf_str(&b));
+	buf_fini(&b);
 	return MCP_STEP_FAILED;
 }
 

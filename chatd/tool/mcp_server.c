@@ -92,20 +92,22 @@ static void arm(struct event *e, int64_t ms)
 
 /* ---- going down ---- */
 
+/* Keeps the reason, cut and in printable ASCII: a server's own words may be in it. */
 __attribute__((format(printf, 2, 3))) static void set_why(struct mcp_server *s, const char *fmt,
 							  ...)
 {
-	char text[LIMIT_TOOL_WHY + 1];
+	struct buf b = BUF_INIT;
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
-	for (char *c = text; *c; c++) {
+	(void)snprintf(s->why, sizeof(s->why), "%s", buf_str(&b));
+	buf_fini(&b);
+	for (char *c = s->why; *c; c++) {
 		if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
-			*c = ' '; /* a server's own words may be in it */
+			*c = ' ';
 	}
-	memcpy(s->why, text, sizeof(text));
 }
 
 /* What the conversation with the process left behind. Its calls must have been closed. */
@@ -145,15 +147,16 @@ static void wait_for_restart(struct mcp_server *s)
 /* Something is wrong with it: stops it. Reads nothing of it any more. */
 __attribute__((format(printf, 2, 3))) static void fault(struct mcp_server *s, const char *fmt, ...)
 {
-	char text[LIMIT_TOOL_WHY + 1];
+	struct buf b = BUF_INIT;
 	va_list ap;
 
 	if (s->state == MCP_STOPPING || s->state == MCP_DOWN)
 		return;
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
-	set_why(s, "%s", text);
+	set_why(s, "%s", buf_str(&b));
+	buf_fini(&b);
 	close_down(s);
 	move(s, MCP_STOPPING);
 	child_stop(s->child);

@@ -160,6 +160,7 @@ void mcp_tools_add(struct mcp_tools *l, const char *server, const json_t *result
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach (json_get(result, "tools"), i, one)
+	json_array_foreach (json_get(result, "tools"), i, one) {
 		add_tool(l, server, one);
+	}
 }

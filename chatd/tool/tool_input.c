@@ -18,7 +18,6 @@
 #include "chatd/tool/tool_input.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,22 +34,26 @@ struct check {
 
 static bool fits(struct check *c, const json_t *v, const json_t *schema);
 
+/* The arguments of a %.*s that shows up to n bytes of s, in whole characters. */
+#define SHORT(s, n) (int)json_utf8_prefix((s), strnlen((s), (n))), (s)
+
 __attribute__((format(printf, 2, 3))) static bool misfit(struct check *c, const char *fmt, ...)
 {
-	char why[200];
+	struct buf b = BUF_INIT;
 	va_list ap;
+	size_t n;
 
 	if (!c->error)
 		return false;
+	if (c->path.len > 0)
+		buf_addf(&b, "%s: ", buf_str(&c->path));
 	va_start(ap, fmt);
-	(void)vsnprintf(why, sizeof(why), fmt, ap);
+	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
-	why[json_utf8_prefix(why, strlen(why))] = '\0';
-	if (c->path.len == 0)
-		(void)snprintf(c->error, c->error_size, "%s", why);
-	else
-		(void)snprintf(c->error, c->error_size, "%s: %s", buf_str(&c->path), why);
-	c->error[json_utf8_prefix(c->error, strlen(c->error))] = '\0';
+	n = json_utf8_prefix(b.data, b.len < c->error_size ? b.len : c->error_size - 1);
+	memcpy(c->error, b.data, n);
+	c->error[n] = '\0';
+	buf_fini(&b);
 	return false;
 }
 
@@ -92,7 +95,7 @@ static bool fits_type(struct check *c, const json_t *v, const json_t *type)
 
 	if (json_is_string(type))
 		return is_of_type(v, json_string_value(type)) ||
-		       misfit(c, "must be of type %.40s", json_string_value(type));
+		       misfit(c, "must be of type %.*s", SHORT(json_string_value(type), 40));
 	if (!json_is_array(type) || json_array_size(type) == 0)
 		return true;
 	json_array_foreach (type, i, one) {
@@ -129,8 +132,8 @@ static bool fits_values(struct check *c, const json_t *v, const json_t *schema)
 	}
 	json_array_foreach (list, i, one) {
 		if (c->error && names.len < 120 && json_is_string(one))
-			buf_addf(&names, "%s\"%.40s\"", names.len ? ", " : "",
-				 json_string_value(one));
+			buf_addf(&names, "%s\"%.*s\"", names.len ? ", " : "",
+				 SHORT(json_string_value(one), 40));
 	}
 	(void)misfit(c, "must be one of %s", names.len ? buf_str(&names) : "the allowed values");
 	buf_fini(&names);
@@ -191,7 +194,7 @@ static bool child_fits(struct check *c, const char *name, const json_t *v, const
 	bool r;
 
 	if (c->error)
-		buf_addf(&c->path, "/%.60s", name);
+		buf_addf(&c->path, "/%.*s", SHORT(name, 60));
 	r = fits(c, v, schema);
 	c->path.len = len;
 	return r;
@@ -211,7 +214,7 @@ static bool fits_object(struct check *c, const json_t *v, const json_t *schema)
 		if (!step(c))
 			return true;
 		if (json_is_string(one) && !json_object_get(v, json_string_value(one)))
-			return misfit(c, "\"%.60s\" is missing", json_string_value(one));
+			return misfit(c, "\"%.*s\" is missing", SHORT(json_string_value(one), 60));
 	}
 	/* jansson's own macro wants a v that is not const */
 	for (at = json_object_iter((json_t *)(uintptr_t)v); at;
@@ -221,7 +224,7 @@ static bool fits_object(struct check *c, const json_t *v, const json_t *schema)
 		if (!step(c))
 			return true;
 		if (!known && json_is_false(rest) && !json_object_get(schema, "patternProperties"))
-			return misfit(c, "\"%.60s\" is not known", name);
+			return misfit(c, "\"%.*s\" is not known", SHORT(name, 60));
 		if (known && !child_fits(c, name, json_object_iter_value(at), known))
 			return false;
 	}

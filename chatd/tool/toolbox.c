@@ -60,17 +60,18 @@ static void on_changed(void *arg)
 static void on_settled(evutil_socket_t fd, short what, void *arg)
 {
 	struct toolbox *t = arg;
-	struct waiter *w;
+	struct waiter *w = TAILQ_FIRST(&t->waiters);
+	struct waiter told;
 
 	(void)fd;
 	(void)what;
-	while ((w = TAILQ_FIRST(&t->waiters))) {
-		struct waiter told = *w;
-
-		TAILQ_REMOVE(&t->waiters, w, link);
-		free(w);
-		told.ready(told.arg);
-	}
+	if (!w)
+		return; /* forgotten meanwhile */
+	told = *w;
+	TAILQ_REMOVE(&t->waiters, w, link);
+	free(w);
+	on_changed(t); /* for the next one, who may be forgotten by this one */
+	told.ready(told.arg);
 }
 
 struct toolbox *toolbox_new(struct event_base *base, struct tool_conf *const *confs, size_t n)
@@ -91,7 +92,7 @@ struct toolbox *toolbox_new(struct event_base *base, struct tool_conf *const *co
 void toolbox_free(struct toolbox *t)
 {
 	struct child *children[LIMIT_TOOL_SERVERS];
-	struct waiter *w;
+	struct waiter *w, *next;
 
 	if (!t)
 		return;
@@ -101,8 +102,8 @@ void toolbox_free(struct toolbox *t)
 	for (size_t i = 0; i < t->n; i++)
 		mcp_server_free(t->servers[i]);
 	mcp_calls_fini(&t->built_in);
-	while ((w = TAILQ_FIRST(&t->waiters))) {
-		TAILQ_REMOVE(&t->waiters, w, link);
+	for (w = TAILQ_FIRST(&t->waiters); w; w = next) {
+		next = TAILQ_NEXT(w, link);
 		free(w);
 	}
 	event_free(t->settled);

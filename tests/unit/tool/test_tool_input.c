@@ -99,6 +99,46 @@ START_TEST(arguments_fit_or_the_reason_names_what_and_where)
 }
 END_TEST
 
+START_TEST(long_names_are_cut_at_whole_characters)
+{
+	static const char *const schemas[] = {
+		"{\"required\":[\"x%s\"]}",
+		"{\"properties\":{\"a\":{\"enum\":[\"x%s\"]}}}",
+		"{\"properties\":{\"a\":{\"type\":\"string\"},\"x%s\":{}}}",
+		"{\"additionalProperties\":false,\"not\":\"%s\"}",
+	};
+	char name[201] = "";
+
+	for (int i = 0; i < 100; i++)
+		strcat(name, "\u00e4");
+	for (unsigned i = 0; i < sizeof(schemas) / sizeof(*schemas); i++) {
+		struct buf schema = BUF_INIT;
+		struct buf arguments = BUF_INIT;
+		json_t *s, *reason;
+		char why[300];
+
+		buf_addf(&arguments, "{\"a\":1,\"x%s\":1}", name);
+		for (const char *c = schemas[i]; *c; c++) {
+			if (*c == '%')
+				buf_adds(&schema, name), c++;
+			else
+				buf_addc(&schema, *c);
+		}
+		s = json_read(schema.data, schema.len, NULL, 0);
+		ck_assert_ptr_nonnull(s);
+		ck_assert_ptr_null(tool_input_check(i ? (struct str){arguments.data, arguments.len}
+						      : str_of("{}"),
+						    s, why, sizeof(why)));
+		reason = json_string(why); /* takes nothing but UTF-8 */
+		ck_assert_ptr_nonnull(reason);
+		json_decref(reason);
+		json_decref(s);
+		buf_fini(&schema);
+		buf_fini(&arguments);
+	}
+}
+END_TEST
+
 START_TEST(a_short_buffer_holds_whole_characters)
 {
 	json_t *schema = json_pack("{s:[s]}", "required", "\u00e4\u00e4\u00e4\u00e4\u00e4");
@@ -158,6 +198,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, arguments_fit_or_the_reason_names_what_and_where, 0,
 			    (int)(sizeof(t) / sizeof(*t)));
+	tcase_add_test(tc, long_names_are_cut_at_whole_characters);
 	tcase_add_test(tc, a_short_buffer_holds_whole_characters);
 	tcase_add_test(tc, the_work_of_a_check_is_bounded);
 	return run_case("tool_input", tc);
