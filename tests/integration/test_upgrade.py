@@ -1,0 +1,95 @@
+"""Either daemon is restarted in order while people work: nothing is lost, nobody is refused for longer than that."""
+
+import os
+import random
+import re
+import threading
+import time
+
+from lib import plan, tap
+from lib.load import Load, verify
+from lib.upstream import Upstream, hang, text
+from lib.wait import SCALE, until
+
+SECONDS = 12
+USERS = 8
+SEED = int(os.environ.get("SEED") or 8)
+
+
+class Upgrader(threading.Thread):
+    """SIGTERM, wait for the end, start again: chatd, then one streamerd or the other, and so on."""
+
+    def __init__(self, load):
+        super().__init__(daemon=True)
+        self.load, self.restarts, self.longest = load, 0, 0.0
+        self.start()
+
+    def run(self):
+        t = self.load.stack
+        try:
+            while not self.load.is_over():
+                for d in (t.chatd, t.streamerd, t.chatd, self.load.second):
+                    time.sleep(1)
+                    began = time.monotonic()
+                    tap.eq(d.term(), 0, f"exit status of {d.name}")
+                    d.start()
+                    self.restarts += 1
+                    self.longest = max(self.longest, time.monotonic() - began)
+        except Exception as e:
+            self.load.faults.append(f"the upgrader: {e!r}")
+
+
+def test_restarts_under_load_lose_nothing_and_are_no_crashes(load):
+    """DUR-8, DUR-7, DUR-1, DUR-6"""
+    users = load.begin()
+    upgrader = Upgrader(load)
+    upgrader.join(SECONDS + 60 * SCALE)
+    log = load.calm_down(users)
+    load.check(log, users)
+    said = load.stack.chatd.log(whole=True)
+    tap.note(f"{upgrader.restarts} restarts, the longest {upgrader.longest:.2f} s; "
+             f"the longest wait for an answer {load.longest:.2f} s; "
+             f"{said.count('turn.hand_over')} turns handed over")
+    crashed = re.findall(r"turn\.resume .*crashes=[1-9].*|.*worker\.died.*", said)
+    tap.eq(crashed, [], "restarts that counted as crashes")
+    tap.eq(log.one("SELECT count(*) FROM turns WHERE crashes > 0"), 0, "turns with crashes")
+    assert "turn.hand_over" in said, "no restart met a turn"
+    # a worker that leaves has its drain, then the new one has to be found again
+    assert load.longest < upgrader.longest + 3 * SCALE, f"somebody waited {load.longest:.2f} s"
+    tap.eq(verify(load.stack.db_path)[0], 0, "chatctl verify")
+
+
+def test_a_turn_that_is_handed_over_again_and_again_is_not_ended_for_it(load):
+    """DUR-8, DUR-6"""
+    t = load.stack
+    t.up.on("patience", hang())
+    turn = t.say("patience")
+    for n in range(1, 5):
+        t.up.wait("patience", n)
+        tap.eq(t.chatd.term(), 0, "exit status")
+        if n == 4:
+            t.up.on("patience", text("it came"))
+        t.chatd.start()
+    tap.eq(t.wait_state(turn["turn_id"], "done", "error")["state"], "done", "state")
+    t.wait_ready()
+    tap.eq(t.snapshot(turn["session_id"])["content"], "it came", "answer")
+    tap.eq(t.log.turn(turn["turn_id"])["crashes"], 0, "crashes")
+
+
+def test_connections_made_while_a_worker_is_replaced_are_served(load):
+    """DUR-8, DUR-6"""
+    t = load.stack
+    until(lambda: len(t.worker_pids()) == t.workers, "the workers are there")
+    t.wait_ready()
+    t.up.on("while", text("yes"))
+    t.kill_workers()
+    turn = load.request(random.Random(SEED), "POST", "/v1/messages", {"content": "while"}).json()
+    tap.eq(t.wait_idle(turn["session_id"])["content"], "yes", "answer")
+
+
+if __name__ == "__main__":
+    with Upstream() as provider:
+        provider.default = plan.script
+        with Load(provider, SECONDS, USERS, SEED, drain="400ms") as load_of:
+            tap.run(globals(), load_of)
+    tap.finish()
