@@ -3,11 +3,13 @@
 import os
 import random
 import re
+import signal
 import threading
 import time
 
 from lib import plan, tap
 from lib.load import Load, verify
+from lib.strict import Watcher
 from lib.upstream import Upstream, hang, text
 from lib.wait import SCALE, until
 
@@ -85,6 +87,55 @@ def test_connections_made_while_a_worker_is_replaced_are_served(load):
     t.kill_workers()
     turn = load.request(random.Random(SEED), "POST", "/v1/messages", {"content": "while"}).json()
     tap.eq(t.wait_idle(turn["session_id"])["content"], "yes", "answer")
+
+
+def test_a_worker_that_comes_back_from_the_dead_writes_nothing(load):
+    """SDC-18, DUR-6, DUR-3, PRC-1"""
+    up = load.stack.up
+    with Load(up, 0, 0, SEED) as other:  # a worker that hangs: its supervisor is killed and it can't notice
+        t = other.stack
+        text_of = plan.plan("z", (["Let ", "me. "], [["kit__act", {"key": "z.0.0", "ms": 1500}],
+                                                      ["kit__look", {"key": "z.0.1", "ms": 1500}]]),
+                            (["It ", "is ", "done."], []))
+        turn = t.say(text_of)
+        watcher = Watcher(other.ports, turn["session_id"], random.Random(SEED))
+        until(lambda: os.path.exists(other.journal) and "z.0.0" in open(other.journal, encoding="ascii").read(),
+              "the tool runs")
+        old = t.worker_pids().values()
+        try:
+            for pid in old:
+                os.kill(pid, signal.SIGSTOP)
+            t.chatd.kill()
+            t.chatd.start()
+            until(lambda: "worker.takeover" in t.chatd.log(whole=True), "the successor waits no longer", 20)
+            asked = until(lambda: t.log.rows("SELECT id FROM prompts WHERE state = 'open'"), "it is asked", 20)
+        finally:
+            for pid in old:
+                os.kill(pid, signal.SIGCONT)
+        until(lambda: not any(alive(pid) for pid in old), "the old workers end", 20)
+        body = {"allow": False}
+        r = other.request(random.Random(SEED), "POST",
+                          f"/v1/sessions/{turn['session_id']}/prompts/{asked[0]['id']}", body)
+        tap.eq(r.status, 200, "answer")
+        snap = t.wait_idle(turn["session_id"])
+        tap.eq(snap["content"], plan.answer_of(text_of), "answer")
+        tap.eq([x["status"] for x in snap["tool_invocations"]], ["failed", "done"], "calls")
+        until(lambda: watcher.state.seq == snap["seq"] or watcher.fault, "the viewer has all")
+        watcher.stop()
+        tap.eq(watcher.fault, None, "the viewer")
+        watcher.state.snapshot(snap)
+        ran = open(other.journal, encoding="ascii").read()
+        tap.eq(ran.count("act z.0.0"), 1, "how often it ran")
+        tap.eq(verify(t.db_path)[0], 0, "chatctl verify")
+        other.check_end()
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":
