@@ -314,7 +314,7 @@ static struct tool_call *find(const struct mcp_calls *c, long long id)
 {
 	struct tool_call *call;
 
-	TAILQ_FOREACH (call, &c->begun, link) {
+	for (call = TAILQ_FIRST(&c->begun); call; call = TAILQ_NEXT(call, link)) {
 		if (call->state == SENT && call->id == id)
 			return call;
 	}
