@@ -3,10 +3,12 @@
  */
 #include "common/json.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/limits.h"
 #include "common/require.h"
 
 void json_add_string(struct buf *b, const char *s, size_t n)
@@ -128,4 +130,41 @@ json_t *json_get(const json_t *o, const char *key)
 	json_t *v = json_object_get(o, key);
 
 	return json_is_null(v) ? NULL : v;
+}
+
+/* Recursion is bounded by the parser, which refuses more than 2048 levels. */
+int json_depth(const json_t *v)
+{
+	const char *key;
+	json_t *member;
+	size_t i;
+	int deepest = -1;
+
+	if (json_is_array(v)) {
+		json_array_foreach (v, i, member) {
+			int d = json_depth(member);
+
+			deepest = d > deepest ? d : deepest;
+		}
+	} else if (json_is_object(v)) {
+		json_object_foreach ((json_t *)(uintptr_t)v, key, member) {
+			int d = json_depth(member);
+
+			deepest = d > deepest ? d : deepest;
+		}
+	} else {
+		return 0;
+	}
+	return deepest < 0 ? 1 : deepest + 1;
+}
+
+json_t *json_read_flat(const char *p, size_t n)
+{
+	json_t *v = json_read(p, n, NULL, 0);
+
+	if (v && json_depth(v) > LIMIT_JSON_DEPTH) {
+		json_decref(v);
+		return NULL;
+	}
+	return v;
 }

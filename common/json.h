@@ -23,6 +23,11 @@ size_t json_utf8_prefix(const char *s, size_t n);
 /* Parses exactly one value. NULL on error; ret_error (may be NULL) then holds a message. */
 json_t *json_read(const char *p, size_t n, char *ret_error, size_t error_size);
 
+/* How deep v is nested: 0 for a scalar, 1 for a flat array. */
+int json_depth(const json_t *v);
+/* json_read() of what is nested no deeper than LIMIT_JSON_DEPTH; else NULL. */
+json_t *json_read_flat(const char *p, size_t n);
+
 /* Lookups that tolerate a NULL or non-object o and a wrong type. Borrowed. */
 const char *json_get_str(const json_t *o, const char *key); /* NULL if absent */
 int json_get_int(const json_t *o, const char *key,

@@ -43,6 +43,10 @@
 /* --- the bus --- */
 #define LIMIT_FRAME	(32 * 1024 * 1024) /* one message: a snapshot of the longest turn fits, escaped */
 #define LIMIT_BUS_QUEUE		(64 * 1024 * 1024) /* unsent bytes to one streamerd: beyond it is cut off */
+#define LIMIT_BUS_HIGH		(4 * 1024 * 1024) /* unsent answers above which no request is taken ... */
+#define LIMIT_BUS_LOW		(1024 * 1024) /* ... until so few are left: still several writes ahead */
+#define LIMIT_BUS_BURST		128	/* requests taken from one streamerd in a pass: each may wait for the
+					 * commit, and all of those are answered at once behind it */
 #define LIMIT_CALL_MS		10000		/* a streamerd request that no worker answers: 503 */
 #define LIMIT_BUS_RETRY_MIN_MS	50		/* streamerd tries a lost worker again after this ... */
 #define LIMIT_BUS_RETRY_MAX_MS	2000		/* ... doubling to this: a restart is noticed soon */
@@ -80,6 +84,7 @@
 #define LIMIT_IDLE_MS		120000		/* default of idle_timeout between bytes */
 #define LIMIT_RETRIES		2		/* default of max_retries, after the first try */
 #define LIMIT_RETRY_AFTER_MS	60000		/* a longer Retry-After ends the turn instead of waiting */
+#define LIMIT_JSON_DEPTH	128	/* nesting of a tool's arguments: payloads that hold them can be read again */
 #define LIMIT_TOOL_CALLS	64		/* tool calls in one step */
 #define LIMIT_BLOCKS		1024		/* content blocks of one Anthropic answer; real ones have dozens */
 #define LIMIT_ERROR_TEXT	2048		/* of each text in a provider's error: shown and stored */
@@ -90,6 +95,7 @@
 
 /* --- the log --- */
 #define LIMIT_WAL_PAGES		1000		/* checkpoint when the WAL has grown by this (4 MiB): 2-3 ms of a commit */
+#define LIMIT_GATE_MS		1000	/* wait for another worker's commit or checkpoint: then the log is stalled */
 #define LIMIT_BUSY_MS		50		/* wait for an operator's lock before trying again later */
 #define LIMIT_LOG_RETRY_MS	200		/* between tries while the log can't be written */
 

@@ -188,8 +188,8 @@ static void check_snapshot(struct fold *f, const json_t *content, const json_t *
 	accumulator_init(&a);
 	(void)json_object_set(answer, "content", (json_t *)content);
 	accumulator_load(&a, answer, f->t->stop_reason);
-	accumulator_add_snapshot(&folded, &f->acc);
-	accumulator_add_snapshot(&stored, &a);
+	accumulator_add_snapshot(&folded, &f->acc, NULL);
+	accumulator_add_snapshot(&stored, &a, NULL);
 	if (folded.len != stored.len || memcmp(folded.data, stored.data, folded.len) != 0)
 		FINDING(f, 0, "the snapshot of its events is not the one of its answer");
 	buf_fini(&folded);

@@ -9,14 +9,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "chatd/store/migrate.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/require.h"
@@ -113,7 +116,12 @@ int db_open(const char *path, bool durability_full, struct db **ret_db, const ch
 		db_close(db);
 		return -1;
 	}
-	db_gate_enter(db);
+	if (db_gate_enter(db) < 0) {
+		(void)snprintf(error_text, sizeof(error_text), "%s-gate: held by another process",
+			       path);
+		db_close(db);
+		return -1;
+	}
 	r = sqlite3_open_v2(path, &db->handle,
 			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	(void)snprintf(error_text, sizeof(error_text), "%s: %s", path,
@@ -181,10 +189,37 @@ unsigned db_flags(enum sql which)
 	return statements[which].flags;
 }
 
-void db_gate_enter(struct db *db)
+static void on_alarm(int sig)
 {
-	while (flock(db->gate_fd, LOCK_EX) < 0)
-		REQUIRE(errno == EINTR);
+	/* only there to interrupt flock() */
+}
+
+/*
+ * Waits in the kernel, where waiters queue, but not for ever: whoever holds the gate may have been
+ * stopped. The alarm repeats, so one that comes before flock() sleeps does no harm.
+ */
+static int gate_wait(struct db *db)
+{
+	struct sigaction ours = {.sa_handler = on_alarm}, before;
+	struct itimerval tick = {{0, 50000}, {0, 50000}}, off = {{0, 0}, {0, 0}};
+	int64_t until = clock_mono_ms() + LIMIT_GATE_MS;
+	int r;
+
+	(void)sigaction(SIGALRM, &ours, &before);
+	(void)setitimer(ITIMER_REAL, &tick, NULL);
+	do
+		r = flock(db->gate_fd, LOCK_EX);
+	while (r < 0 && errno == EINTR && clock_mono_ms() < until);
+	(void)setitimer(ITIMER_REAL, &off, NULL);
+	(void)sigaction(SIGALRM, &before, NULL);
+	return r;
+}
+
+int db_gate_enter(struct db *db)
+{
+	if (flock(db->gate_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return gate_wait(db) == 0 ? 0 : -1;
 }
 
 void db_gate_leave(struct db *db)

@@ -29,7 +29,8 @@ sqlite3 *db_handle(struct db *db);
 sqlite3_stmt *db_stmt(struct db *db, enum sql which);
 unsigned db_flags(enum sql which);
 
-void db_gate_enter(struct db *db); /* waits */
+/* Waits for at most LIMIT_GATE_MS. 0, or -1: whoever holds it does not let go. */
+int db_gate_enter(struct db *db);
 void db_gate_leave(struct db *db);
 
 /* Pages in the WAL after our last commit. */

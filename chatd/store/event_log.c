@@ -41,6 +41,7 @@ struct write {
 	struct log_turn *turn;	     /* counted reference, or NULL */
 	uint64_t generation;
 	bool dropped; /* stale: not told */
+	size_t bytes; /* counted in pending_bytes */
 	/* WRITE_EVENT */
 	uint64_t seq;
 	int64_t ts;
@@ -68,8 +69,9 @@ struct event_log {
 	size_t n_pending;
 	bool stalled;
 	bool suspect; /* the connection failed: to be opened anew before anything is written */
-	bool commit_unknown; /* a COMMIT failed: it may have happened */
-	struct event *retry; /* owned; only wakes the loop, whose pass ends with a commit */
+	bool commit_unknown;	 /* a COMMIT failed: it may have happened ... */
+	struct write *attempted; /* ... for all up to this one. Borrowed from pending */
+	struct event *retry;	 /* owned; only wakes the loop, whose pass ends with a commit */
 	int64_t retry_at;
 	int checkpoint_pages; /* how much the WAL may grow between checkpoints */
 	int checkpoint_at;    /* WAL pages at which to checkpoint next */
@@ -126,6 +128,7 @@ void event_log_event(struct event_log *l, struct log_session *s, struct log_turn
 	w->type = type;
 	w->payload = payload;
 	w->payload_n = n;
+	w->bytes = n;
 	l->stats.pending_events++;
 	l->stats.pending_bytes += n;
 }
@@ -155,13 +158,14 @@ void event_log_write(struct event_log *l, enum sql which, struct log_session *s,
 			text = va_arg(ap, const char *);
 			p->t = text ? strdup(text) : NULL;
 			REQUIRE(!text || p->t);
-			l->stats.pending_bytes += text ? strlen(text) : 0;
+			w->bytes += text ? strlen(text) : 0;
 			break;
 		default:
 			REQUIRE(p->type == 'T');
 		}
 	}
 	va_end(ap);
+	l->stats.pending_bytes += w->bytes;
 }
 
 void event_log_after(struct event_log *l, struct log_session *s, void (*done)(void *arg, bool ok),
@@ -247,7 +251,8 @@ static int run_write(struct event_log *l, struct write *w)
 	if ((flags & GUARDED) && changed != 1) {
 		log_error("log.stale", "session=%s generation=%llu statement=%d code=%d",
 			  w->session->id, (unsigned long long)w->generation, (int)w->sql, rc);
-		w->session->stale = w->generation;
+		/* a key comes before the run that it guards */
+		w->session->stale = w->generation + (w->sql == SQL_KEY_INSERT);
 		w->dropped = true;
 		return SQLITE_OK;
 	}
@@ -337,6 +342,12 @@ static enum evidence evidence_of(struct event_log *l, const struct write *w)
 	return r > 0 ? EVIDENCE_HAPPENED : EVIDENCE_NOT;
 }
 
+/* The next write of the transaction that was attempted, or NULL behind its last. */
+static struct write *after(const struct event_log *l, struct write *w)
+{
+	return w == l->attempted ? NULL : TAILQ_NEXT(w, link);
+}
+
 /*
  * After a COMMIT whose outcome is unknown: 1 if it did happen, 0 if not, -1 if that can't be read
  * now. A transaction is all or nothing, so the first write that leaves a trace tells. One without
@@ -346,7 +357,7 @@ static int did_happen(struct event_log *l)
 {
 	struct write *w;
 
-	TAILQ_FOREACH (w, &l->pending, link) {
+	for (w = TAILQ_FIRST(&l->pending); w; w = after(l, w)) {
 		switch (evidence_of(l, w)) {
 		case EVIDENCE_HAPPENED:
 			return 1;
@@ -367,7 +378,7 @@ static int relearn(struct event_log *l)
 {
 	struct write *w;
 
-	TAILQ_FOREACH (w, &l->pending, link) {
+	for (w = TAILQ_FIRST(&l->pending); w; w = after(l, w)) {
 		unsigned flags = w->kind == WRITE_STATEMENT ? db_flags(w->sql) : 0;
 		int64_t row = 1;
 
@@ -379,7 +390,7 @@ static int relearn(struct event_log *l)
 			row = w->session->row = lookup_row(l, SQL_SESSION_BY_ID, w->session->id);
 		if (flags & NEW_TURN)
 			row = w->turn->row = lookup_row(l, SQL_TURN_ROW, w->turn->id);
-		if (row <= 0)
+		if (row < 0) /* 0: its session was deleted in the same transaction */
 			return -1;
 	}
 	return 0;
@@ -442,14 +453,21 @@ static int run_transaction(struct event_log *l)
 
 /* --- telling --- */
 
+/* What was attempted is committed; what was appended since is not. */
 static void tell(struct event_log *l)
 {
 	struct write_list told = TAILQ_HEAD_INITIALIZER(told);
-	struct write *w;
+	struct write *w, *last = l->attempted;
 
-	TAILQ_CONCAT(&told, &l->pending, link);
-	l->n_pending = 0;
-	l->stats.pending_events = l->stats.pending_bytes = 0;
+	do {
+		w = TAILQ_FIRST(&l->pending);
+		TAILQ_REMOVE(&l->pending, w, link);
+		TAILQ_INSERT_TAIL(&told, w, link);
+		l->n_pending--;
+		l->stats.pending_events -= w->kind == WRITE_EVENT;
+		l->stats.pending_bytes -= w->bytes;
+	} while (w != last);
+	l->attempted = NULL;
 	TAILQ_FOREACH (w, &told, link) {
 		struct chat_event e;
 
@@ -482,9 +500,6 @@ static void tell(struct event_log *l)
 			l->ops->stale(l->ops_arg, w->session, w->generation);
 		write_free(w);
 	}
-	/* what they appended is the next group: the loop must not sleep on it */
-	if (l->n_pending > 0)
-		event_active(l->retry, EV_TIMEOUT, 0);
 }
 
 static void stall(struct event_log *l, const char *why)
@@ -525,7 +540,8 @@ static bool make_durable(struct event_log *l)
 {
 	bool all;
 
-	db_gate_enter(l->db);
+	if (db_gate_enter(l->db) < 0)
+		return false;
 	(void)db_checkpoint(l->db, &all);
 	db_gate_leave(l->db);
 	l->stats.checkpoints++;
@@ -582,7 +598,11 @@ void event_log_commit(struct event_log *l)
 	default:
 		return;
 	}
-	db_gate_enter(l->db);
+	if (db_gate_enter(l->db) < 0) {
+		stall(l, "the gate is held by another process");
+		return;
+	}
+	l->attempted = TAILQ_LAST(&l->pending, write_list);
 	rc = run_transaction(l);
 	if (rc == SQLITE_OK)
 		maybe_checkpoint(l);
@@ -597,6 +617,45 @@ void event_log_commit(struct event_log *l)
 	/* a full disk leaves the connection sound, and a new one could not be opened there */
 	if (rc != SQLITE_BUSY && rc != SQLITE_LOCKED && rc != SQLITE_FULL)
 		l->suspect = true; /* good for reads until the next try */
+}
+
+static bool begins_run(const struct write *w, uint64_t generation)
+{
+	if (w->kind == WRITE_AFTER)
+		return false;
+	return w->sql == SQL_SESSION_INSERT || w->generation >= generation ||
+	       (w->sql == SQL_KEY_INSERT && w->generation + 1 >= generation);
+}
+
+int event_log_withdraw(struct event_log *l, struct log_session *s, uint64_t generation)
+{
+	struct write_list out = TAILQ_HEAD_INITIALIZER(out);
+	struct write *w, *next;
+	bool found = false;
+
+	if (l->commit_unknown)
+		return -1;
+	for (w = TAILQ_FIRST(&l->pending); w; w = next) {
+		next = TAILQ_NEXT(w, link);
+		if (w->session != s)
+			continue;
+		found = found || begins_run(w, generation);
+		if (!found)
+			continue;
+		TAILQ_REMOVE(&l->pending, w, link);
+		TAILQ_INSERT_TAIL(&out, w, link);
+		l->n_pending--;
+		l->stats.pending_events -= w->kind == WRITE_EVENT;
+		l->stats.pending_bytes -= w->bytes;
+		s->pending--;
+	}
+	while ((w = TAILQ_FIRST(&out))) {
+		TAILQ_REMOVE(&out, w, link);
+		if (w->kind == WRITE_AFTER)
+			w->done(w->arg, false);
+		write_free(w);
+	}
+	return found ? 0 : -1;
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -639,8 +698,7 @@ void event_log_free(struct event_log *l)
 		return;
 	l->retry_at = 0;
 	event_log_commit(l);
-	if (l->db) {
-		db_gate_enter(l->db);
+	if (l->db && db_gate_enter(l->db) == 0) {
 		(void)db_checkpoint(l->db,
 				    NULL); /* an offer to the next one who opens it, no duty */
 		db_gate_leave(l->db);

@@ -90,6 +90,13 @@ void event_log_event(struct event_log *l, struct log_session *s, struct log_turn
 void event_log_after(struct event_log *l, struct log_session *s, void (*done)(void *arg, bool ok),
 		     void *arg);
 
+/*
+ * Takes back what is pending of the run of s that began with `generation`, its callbacks being told
+ * false; what came before it stays. 0, or -1: nothing of it is pending, or a COMMIT that holds it
+ * may have happened.
+ */
+int event_log_withdraw(struct event_log *l, struct log_session *s, uint64_t generation);
+
 void event_log_commit(struct event_log *l);
 
 /* A checkpoint is run each time the WAL has grown by this many pages. Default: LIMIT_WAL_PAGES. */

@@ -180,7 +180,8 @@ static json_t *ids(struct db *db, enum sql which, const char *owner)
 		(void)sqlite3_bind_text(st, 1, owner, -1, SQLITE_STATIC);
 	list = json_array();
 	while ((r = step(st)) == 1)
-		(void)json_array_append_new(list, json_string((const char *)sqlite3_column_text(st, 0)));
+		(void)json_array_append_new(list,
+					    json_string((const char *)sqlite3_column_text(st, 0)));
 	if (finish(st, r) == 0)
 		return list;
 	json_decref(list);
@@ -202,7 +203,8 @@ json_t *query_owner_active(struct db *db, const char *owner)
 	return ids(db, SQL_OWNER_ACTIVE, owner);
 }
 
-int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q), void *arg)
+int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q),
+		void *arg)
 {
 	sqlite3_stmt *st = start(db, SQL_QUEUE, session);
 	int r;
@@ -225,8 +227,8 @@ int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const stru
 	return finish(st, r) < 0 ? -1 : 1;
 }
 
-int query_key(struct db *db, const char *owner, const char *key, int64_t since, char **ret_fingerprint,
-	      char **ret_answer)
+int query_key(struct db *db, const char *owner, const char *key, int64_t since,
+	      char **ret_fingerprint, char **ret_answer)
 {
 	sqlite3_stmt *st = db ? db_stmt(db, SQL_KEY) : NULL;
 	int r;
@@ -574,6 +576,13 @@ int query_replay(struct db *db, int64_t session, uint64_t last_seq, uint64_t gen
 		if (e.seq !=
 		    seq + *ret_count + 1) { /* folded meanwhile: only a snapshot can help */
 			*ret_reason = "too_old";
+			r = 0;
+			break;
+		}
+		if (replay_size(&e) > LIMIT_FRAME / 2 - page->len) {
+			/* what no page can carry: only a snapshot can help */
+			if (*ret_count == 0)
+				*ret_reason = "too_old";
 			r = 0;
 			break;
 		}

@@ -54,11 +54,12 @@ struct queue_row {
 	int64_t row;
 	const char *id, *provider, *model, *message_id, *content, *system;
 };
-int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q), void *arg);
+int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q),
+		void *arg);
 
 /* The answer that this key got since `since` (wall ms): 1 with malloc'ed texts, 0, or -1. */
-int query_key(struct db *db, const char *owner, const char *key, int64_t since, char **ret_fingerprint,
-	      char **ret_answer);
+int query_key(struct db *db, const char *owner, const char *key, int64_t since,
+	      char **ret_fingerprint, char **ret_answer);
 
 /*
  * A page of an owner's sessions, newest change first: a JSON array of session objects, or NULL on
@@ -119,7 +120,8 @@ int query_events(struct db *db, int64_t session, uint64_t after,
 
 /*
  * A page of events after the cursor as replay records (proto/replay.h). *ret_reason is NULL, or why
- * the cursor can't be served.
+ * the cursor can't be served. A page ends before an event with which it would exceed half of
+ * LIMIT_FRAME; if that is the first one, the cursor is too_old.
  */
 int query_replay(struct db *db, int64_t session, uint64_t last_seq, uint64_t generation,
 		 uint64_t seq, struct buf *page, uint64_t *ret_count, const char **ret_reason);

@@ -118,7 +118,8 @@
 	  "SELECT row, ?3, ?4, ?5 FROM sessions WHERE row = ?1 AND generation = ?2")               \
 	S(SESSION_DELETE, GUARDED, "DELETE FROM sessions WHERE row = ?1 AND generation = ?2")      \
 	S(EVENTS_DELETE, 0,                                                                        \
-	  "DELETE FROM events WHERE session = ?1 AND seq > 0")                                     \
+	  "DELETE FROM events WHERE session = ?1 AND "                                             \
+	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                                     \
 	/* reads */                                                                                \
 	S(SESSION_BY_ID, 0, "SELECT " SESSION_COLUMNS " FROM sessions WHERE id = ?1")              \
 	S(SESSIONS_PAGE, 0,                                                                        \

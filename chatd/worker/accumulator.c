@@ -294,7 +294,7 @@ static void add_json(struct buf *b, const char *name, const json_t *v)
 		buf_adds(b, "null");
 }
 
-void accumulator_add_snapshot(struct buf *b, const struct accumulator *a)
+void accumulator_add_snapshot(struct buf *b, const struct accumulator *a, const json_t *error)
 {
 	add_text(b, "content", a->content.data, a->content.len);
 	add_text(b, "reasoning", a->reasoning.data, a->reasoning.len);
@@ -307,18 +307,15 @@ void accumulator_add_snapshot(struct buf *b, const struct accumulator *a)
 		add_json(b, "stop_reason", NULL);
 	if (a->refusal)
 		add_text(b, "refusal", a->refusal, strlen(a->refusal));
-	add_json(b, "error", a->error);
+	add_json(b, "error", a->error ? a->error : error);
 }
 
-char *accumulator_resumed(const struct accumulator *a, size_t *ret_n)
+json_t *accumulator_resumed(const struct accumulator *a)
 {
-	struct buf b = BUF_INIT;
-
-	buf_adds(&b, "{\"content\":");
-	json_add_string(&b, a->content.data ? a->content.data : "", a->content.len);
-	add_text(&b, "reasoning", a->reasoning.data, a->reasoning.len);
-	add_json(&b, "tool_invocations", a->tools);
-	add_json(&b, "pending_prompts", a->prompts);
-	buf_addc(&b, '}');
-	return buf_steal(&b, ret_n);
+	return json_pack("{s:o, s:o, s:o, s:o}", "content",
+			 json_stringn(a->content.data ? a->content.data : "", a->content.len),
+			 "reasoning",
+			 json_stringn(a->reasoning.data ? a->reasoning.data : "", a->reasoning.len),
+			 "tool_invocations", json_deep_copy(a->tools), "pending_prompts",
+			 json_deep_copy(a->prompts));
 }

@@ -37,7 +37,8 @@ json_t *accumulator_extra(const struct accumulator *a);
 /* Takes over a stored answer (content and the above). */
 void accumulator_load(struct accumulator *a, const json_t *answer, const char *stop_reason);
 
-/* Appends ,"content":…,"reasoning":…,"tool_invocations":…, … ,"error":… : the snapshot's part. */
-void accumulator_add_snapshot(struct buf *b, const struct accumulator *a);
+/* Appends ,"content":…,"reasoning":…,"tool_invocations":…, … ,"error":… : the snapshot's part.
+ * error: shown if the turn has none of its own; may be NULL. */
+void accumulator_add_snapshot(struct buf *b, const struct accumulator *a, const json_t *error);
 /* The payload of turn_resumed: {"content","reasoning","tool_invocations","pending_prompts"}. */
-char *accumulator_resumed(const struct accumulator *a, size_t *ret_n);
+json_t *accumulator_resumed(const struct accumulator *a); /* new reference */

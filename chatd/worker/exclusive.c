@@ -88,7 +88,7 @@ static void try_once(evutil_socket_t fd, short what, void *arg)
 		take_over_free(t);
 		return;
 	}
-	s->gone = true; /* it is the other worker's again */
+	s->gone = FAULT_WORKER_UNAVAILABLE; /* it is the other worker's again */
 	event_log_after(t->worker->log, &s->log, on_taken, t);
 }
 

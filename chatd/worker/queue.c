@@ -65,26 +65,23 @@ size_t queue_length(const struct session *s)
 	return n;
 }
 
-size_t queue_add(struct session *s, const struct turn_request *r, char ret_id[ID_LEN])
+void queue_add(struct session *s, const char *id, const struct turn_request *r)
 {
 	char message_id[ID_LEN];
 	size_t position = queue_length(s) + 1;
 	struct queued *q;
 
-	if (position > LIMIT_QUEUE)
-		return 0;
-	id_new("turn", ret_id);
+	REQUIRE(position <= LIMIT_QUEUE);
 	id_new("msg", message_id);
-	q = append(s, log_turn_new(ret_id, 0), message_id, r->provider->name, r->model, r->content,
+	q = append(s, log_turn_new(id, 0), message_id, r->provider->name, r->model, r->content,
 		   r->system);
 	event_log_write(s->worker->log, SQL_TURN_QUEUE, &s->log, q->ref, s->generation, "ttttitt",
-			ret_id, q->provider, q->model, message_id, clock_wall_ms(), q->content,
+			id, q->provider, q->model, message_id, clock_wall_ms(), q->content,
 			q->system);
 	session_emit(s, q->ref, CHAT_EVENT_TURN_QUEUED,
 		     json_pack("{s:I, s:o}", "position", (json_int_t)position, "content",
 			       json_read(q->content, strlen(q->content), NULL, 0)));
-	log_info("turn.queued", "session=%s turn=%s position=%zu", s->log.id, ret_id, position);
-	return position;
+	log_info("turn.queued", "session=%s turn=%s position=%zu", s->log.id, id, position);
 }
 
 static void withdraw(struct session *s, struct queued *q)
@@ -126,15 +123,20 @@ void queue_start_next(struct session *s)
 	struct worker *w = s->worker;
 	struct queued *q = TAILQ_FIRST(&s->queue);
 	struct provider_conf *provider;
+	struct turn *t;
+	bool gone;
 
 	if (!q || session_is_busy(s) || w->stopping)
 		return;
 	provider = options_provider(w->options, q->provider);
-	turn_start_queued(
+	gone = !provider;
+	t = turn_start_queued(
 		s, q->ref, q->message_id,
 		&(struct turn_request){provider ? provider : options_provider(w->options, ""),
 				       q->model, q->system, q->content});
 	queued_free(s, q);
+	if (gone) /* nobody chose another one */
+		turn_refuse_provider(t);
 }
 
 json_t *queue_json(const struct session *s)

@@ -11,9 +11,9 @@
 
 /* Turns in the queue of s. */
 size_t queue_length(const struct session *s);
-/* Puts a turn behind the others; its writes are appended. ret_id: its turn id. Returns its
- * position, 1 for the next one; 0 if the queue is full. */
-size_t queue_add(struct session *s, const struct turn_request *r, char ret_id[ID_LEN]);
+/* Puts turn `id` behind the others; its writes are appended. The caller has looked at LIMIT_QUEUE.
+ */
+void queue_add(struct session *s, const char *id, const struct turn_request *r);
 /* Takes one back: 1 if it was there. It ends with an `aborted` event of its own. */
 int queue_withdraw(struct session *s, struct str turn_id);
 void queue_withdraw_all(struct session *s);

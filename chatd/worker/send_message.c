@@ -90,20 +90,22 @@ static json_t *accepted(const struct session *s, const char *turn, uint64_t gene
 static void enqueue(struct session *s, struct link *l, const struct msg_send_message *m,
 		    const struct turn_request *r, const struct idempotency_key *key)
 {
+	size_t position = queue_length(s) + 1;
 	char id[ID_LEN];
-	size_t position = queue_add(s, r, id);
 	json_t *body;
 
-	if (position == 0) {
+	if (position > LIMIT_QUEUE) {
 		link_reply_fault(
 			l, m->req, FAULT_TOO_MANY,
 			json_pack("{s:s}", "message", "the queue of this session is full"));
 		return;
 	}
+	id_new("turn", id);
 	body = accepted(s, id, s->generation + position, false);
 	(void)json_object_set_new(body, "queued", json_true());
 	(void)json_object_set_new(body, "position", json_integer((json_int_t)position));
 	idempotency_store(s->worker, key, s, body);
+	queue_add(s, id, r);
 	stored_reply(s->worker, s, l, m->req, body);
 }
 
@@ -121,13 +123,16 @@ static enum fault interrupt(struct session *s)
 static void run(struct session *s, struct link *l, const struct msg_send_message *m,
 		const struct turn_request *r, const struct idempotency_key *key, bool created)
 {
-	struct turn *t = turn_start(s, r);
-	json_t *body = accepted(s, turn_id(t), turn_generation(t), created);
+	char id[ID_LEN];
+	json_t *body;
+	struct turn *t;
 
-	log_info("turn.start", "session=%s turn=%s generation=%llu provider=%s created=%d",
-		 s->log.id, turn_id(t), (unsigned long long)turn_generation(t), r->provider->name,
-		 created);
+	id_new("turn", id);
+	body = accepted(s, id, s->generation + 1, created);
 	idempotency_store(s->worker, key, s, body);
+	t = turn_start(s, id, r);
+	log_info("turn.start", "session=%s turn=%s generation=%llu provider=%s created=%d",
+		 s->log.id, id, (unsigned long long)turn_generation(t), r->provider->name, created);
 	stored_reply(s->worker, s, l, m->req, body);
 }
 

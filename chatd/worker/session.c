@@ -293,24 +293,31 @@ enum fault session_delete(struct session *s)
 	return FAULT_NONE;
 }
 
-void session_lost(struct session *s)
+/* Nobody finds it any more; it is read anew when it is next asked for. */
+void session_forget(struct session *s)
 {
 	struct subscription *sub;
 
-	if (s->gone)
-		return;
-	log_error("session.lost", "session=%s generation=%llu: another worker has it", s->log.id,
-		  (unsigned long long)s->generation);
 	s->gone = FAULT_WORKER_UNAVAILABLE;
-	if (s->turn)
-		turn_forget(s->turn);
-	/* their streamerds come back and ask whoever has it now */
+	/* their streamerds come back and ask whoever has it then */
 	while ((sub = LIST_FIRST(&s->subs))) {
 		struct link *l = sub->link;
 
 		subscription_end(sub);
 		link_reset(l);
 	}
+	session_touch(s);
+}
+
+void session_lost(struct session *s)
+{
+	if (s->gone)
+		return;
+	log_error("session.lost", "session=%s generation=%llu: another worker has it", s->log.id,
+		  (unsigned long long)s->generation);
+	if (s->turn)
+		turn_forget(s->turn);
+	session_forget(s);
 }
 
 void session_touch(struct session *s)

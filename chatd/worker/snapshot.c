@@ -15,6 +15,16 @@
 #include "common/log.h"
 #include "common/require.h"
 
+/* What is shown: from memory, or while the log is stalled from its rows. */
+struct shown {
+	const struct session *session;
+	const struct accumulator *acc;
+	const char *state, *turn_id;
+	int64_t turn_started_at;
+	json_t *queue; /* borrowed */
+	bool is_stalled;
+};
+
 struct waiting {
 	uint64_t link_id; /* by id: the link may be gone by then */
 	uint64_t req;
@@ -38,25 +48,37 @@ static void add_session(struct buf *b, const struct session *s)
 	buf_addf(b, ",\"created_at\":\"%s\"}", created);
 }
 
-static void add_turn(struct buf *b, const struct session *s)
+static void add_turn(struct buf *b, const struct shown *v)
 {
 	char started[CLOCK_ISO_LEN + 1];
 
-	if (!session_is_busy(s)) {
+	if (strcmp(v->state, "idle") == 0) {
 		buf_adds(b, ",\"turn\":null");
 		return;
 	}
-	clock_iso(s->turn_started_at, started);
-	buf_addf(b, ",\"turn\":{\"id\":\"%s\",\"state\":\"%s\",\"started_at\":\"%s\"}",
-		 s->last_turn_id, session_state(s), started);
+	clock_iso(v->turn_started_at, started);
+	buf_addf(b, ",\"turn\":{\"id\":\"%s\",\"state\":\"%s\",\"started_at\":\"%s\"}", v->turn_id,
+		 v->state, started);
 }
 
-static int add_messages(struct buf *b, const struct session *s)
+/* A turn that waits for the log says so; an error of its own goes first. */
+static void add_answer(struct buf *b, const struct shown *v)
+{
+	static const char message[] =
+		"the answer can't be stored at the moment; it goes on when it can";
+	auto_json json_t *waits = NULL;
+
+	if (v->is_stalled && strcmp(v->state, "idle") != 0)
+		waits = json_pack("{s:s, s:s}", "code", fault_code(FAULT_PERSIST_ERROR), "message",
+				  message);
+	accumulator_add_snapshot(b, v->acc, waits);
+}
+
+static int add_messages(struct buf *b, const struct session *s, size_t max_bytes)
 {
 	char next[ID_LEN];
-	auto_json json_t *messages =
-		query_messages(event_log_db(s->worker->log), s->log.row, "",
-			       LIMIT_SNAPSHOT_MESSAGES, LIMIT_SNAPSHOT_BYTES, next);
+	auto_json json_t *messages = query_messages(event_log_db(s->worker->log), s->log.row, "",
+						    LIMIT_SNAPSHOT_MESSAGES, max_bytes, next);
 
 	if (!messages)
 		return -1;
@@ -65,25 +87,26 @@ static int add_messages(struct buf *b, const struct session *s)
 	return 0;
 }
 
-static int build(struct buf *b, const struct session *s, const struct accumulator *a)
+static int build(struct buf *b, const struct shown *v, bool with_messages)
 {
-	auto_json json_t *queue = queue_json(s);
-
-	buf_addf(b, "{\"state\":\"%s\"", session_state(s));
-	add_session(b, s);
-	add_turn(b, s);
-	accumulator_add_snapshot(b, a);
-	if (add_messages(b, s) < 0)
+	buf_clear(b);
+	buf_addf(b, "{\"state\":\"%s\"", v->state);
+	add_session(b, v->session);
+	add_turn(b, v);
+	add_answer(b, v);
+	if (!with_messages)
+		buf_adds(b, ",\"messages\":[]");
+	else if (add_messages(b, v->session, LIMIT_SNAPSHOT_BYTES) < 0)
 		return -1;
 	buf_adds(b, ",\"queue\":");
-	json_add_value(b, queue);
+	json_add_value(b, v->queue);
 	buf_addc(b, '}');
-	return b->len < LIMIT_FRAME - 4096 ? 0 : -1;
+	return 0;
 }
 
-static void send_now(struct link *l, uint64_t req, const struct session *s,
-		     const struct accumulator *a)
+static void send_shown(struct link *l, uint64_t req, const struct shown *v)
 {
+	const struct session *s = v->session;
 	struct buf b = BUF_INIT;
 	struct msg m = {
 		.type = MSG_SNAPSHOT,
@@ -91,19 +114,34 @@ static void send_now(struct link *l, uint64_t req, const struct session *s,
 			     .generation = s->log.committed_generation,
 			     .seq = s->log.committed,
 			     .ts = clock_wall_ms(),
-			     .turn_id = str_of(s->last_turn_id)},
+			     .turn_id = str_of(v->turn_id)},
 	};
+	int r = build(&b, v, true);
 
-	if (build(&b, s, a) == 0) {
+	if (r == 0 && b.len >= LIMIT_FRAME - 4096) /* the turn alone fits, and messages are paged */
+		r = build(&b, v, false);
+	if (r == 0 && b.len < LIMIT_FRAME - 4096) {
 		m.snapshot.payload = (struct str){b.data, b.len};
 		link_send(l, &m);
 	} else {
 		log_error("snapshot.failed", "session=%s bytes=%zu", s->log.id, b.len);
-		link_reply_fault(
-			l, req,
-			b.len >= LIMIT_FRAME - 4096 ? FAULT_INTERNAL : FAULT_LOG_UNAVAILABLE, NULL);
+		link_reply_fault(l, req, r == 0 ? FAULT_INTERNAL : FAULT_LOG_UNAVAILABLE, NULL);
 	}
 	buf_fini(&b);
+}
+
+static void send_now(struct link *l, uint64_t req, const struct session *s)
+{
+	auto_json json_t *queue = queue_json(s);
+	struct shown v = {s,
+			  &s->acc,
+			  session_state(s),
+			  s->last_turn_id,
+			  s->turn_started_at,
+			  queue,
+			  s->worker->stall_told};
+
+	send_shown(l, req, &v);
 }
 
 struct fold {
@@ -122,22 +160,46 @@ static void fold_event(void *arg, const struct chat_event *e)
 	accumulator_apply(f->acc, e->type, payload);
 }
 
-/* What is on disk, while the accumulator is ahead of it and the log is stalled. */
+static void add_queued(void *arg, const struct queue_row *q)
+{
+	(void)json_array_append_new(arg,
+				    json_pack("{s:s, s:o}", "turn_id", q->id, "content",
+					      json_read(q->content, strlen(q->content), NULL, 0)));
+}
+
+/* The last turn as its rows have it. 1, or less if it can't be read or there is none yet. */
+static int read_turn(struct db *db, const struct session_row *row, struct turn_row *t,
+		     struct accumulator *a)
+{
+	struct fold f = {a, t->id};
+	auto_json json_t *answer = NULL;
+	int r = query_last_turn(db, row->row, t);
+
+	if (r != 1)
+		return r;
+	if (strcmp(row->state, "idle") != 0)
+		return query_events(db, row->row, t->first_seq - 1, fold_event, &f);
+	r = query_answer(db, t->row, &answer);
+	if (r == 1)
+		accumulator_load(a, answer, t->stop_reason);
+	return r;
+}
+
+/* What is on disk, while memory is ahead of it and the log is stalled. */
 static void send_from_disk(struct link *l, uint64_t req, struct session *s)
 {
-	struct accumulator a;
-	auto_turn_row struct turn_row t = {0};
-	struct fold f = {&a, t.id};
 	struct db *db = event_log_db(s->worker->log);
+	auto_session_row struct session_row row = {0};
+	auto_turn_row struct turn_row t = {0};
+	auto_json json_t *queue = json_array();
+	struct accumulator a;
 
 	accumulator_init(&a);
-	if (s->log.row && query_last_turn(db, s->log.row, &t) == 1 &&
-	    query_events(db, s->log.row, t.first_seq - 1, fold_event, &f) == 1) {
-		json_decref(a.error);
-		a.error = json_pack(
-			"{s:s, s:s}", "code", fault_code(FAULT_PERSIST_ERROR), "message",
-			"the answer can't be stored at the moment; it goes on when it can");
-		send_now(l, req, s, &a);
+	if (query_session(db, s->log.id, &row) == 1 && read_turn(db, &row, &t, &a) == 1 &&
+	    query_queue(db, row.row, add_queued, queue) == 1) {
+		struct shown v = {s, &a, row.state, t.id, t.started_at, queue, true};
+
+		send_shown(l, req, &v);
 	} else {
 		link_reply_fault(l, req, FAULT_LOG_UNAVAILABLE, NULL);
 	}
@@ -165,7 +227,7 @@ void snapshot_send(struct link *l, uint64_t req, struct session *s)
 	struct waiting *w;
 
 	if (s->log.pending == 0) {
-		send_now(l, req, s, &s->acc);
+		send_now(l, req, s);
 		return;
 	}
 	if (event_log_is_stalled(worker->log)) {

@@ -25,6 +25,7 @@ void stall_check(struct worker *w)
 	    clock_mono_ms() - w->stalled_since < LIMIT_STALL_MS)
 		return;
 	w->stall_told = true;
+	turns_withdraw(w);
 	HASH_ITER (hh, w->sessions, s, next) {
 		if (s->turn)
 			publish_notice(s, CHAT_EVENT_ERROR, str_of(notice));

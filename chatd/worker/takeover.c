@@ -37,8 +37,8 @@ int takeover(const char *bus_dir, unsigned index)
 	/* not to be had by tool servers: they may outlive us */
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EINTR || (errno == EWOULDBLOCK &&
-				       clock_mono_ms() - start < LIMIT_TAKEOVER_MS)) {
+		if (errno == EINTR ||
+		    (errno == EWOULDBLOCK && clock_mono_ms() - start < LIMIT_TAKEOVER_MS)) {
 			(void)usleep(POLL_US);
 			continue;
 		}

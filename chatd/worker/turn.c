@@ -184,16 +184,16 @@ static struct turn *start(struct session *s, struct log_turn *ref, const char *m
 			       json_read(r->content, strlen(r->content), NULL, 0), "status",
 			       "complete", "created_at", created, "message_id", message_id,
 			       "provider", s->provider, "model", s->model));
+	t->was_queued = was_queued;
 	w->stats.turns_started++;
 	turn_prepare_when_stored(t);
 	return t;
 }
 
-struct turn *turn_start(struct session *s, const struct turn_request *r)
+struct turn *turn_start(struct session *s, const char *id, const struct turn_request *r)
 {
-	char id[ID_LEN], message_id[ID_LEN];
+	char message_id[ID_LEN];
 
-	id_new("turn", id);
 	id_new("msg", message_id);
 	return start(s, log_turn_new(id, 0), message_id, r, false);
 }
@@ -345,6 +345,12 @@ void turn_end_error(struct turn *t, enum fault fault, const struct provider_resu
 	end(t, &e);
 }
 
+void turn_refuse_provider(struct turn *t)
+{
+	turn_end_error(t, FAULT_UNKNOWN_PROVIDER, NULL,
+		       "the provider of this turn is no longer configured");
+}
+
 enum fault turn_abort(struct session *s, const char *reason)
 {
 	struct ending e = {"aborted", "aborted", NULL, NULL, NULL, NULL};
@@ -369,6 +375,21 @@ void turn_forget(struct turn *t)
 	stop_work(t);
 	/* writes of its start may be pending, and they know it: freed behind them */
 	event_log_after(t->worker->log, &t->session->log, on_over, t);
+}
+
+int turn_withdraw(struct turn *t)
+{
+	struct session *s = t->session;
+
+	if (t->state != TURN_STARTING || t->was_queued ||
+	    event_log_withdraw(t->worker->log, &s->log, t->generation) < 0)
+		return -1;
+	log_warning("turn.withdrawn", "session=%s turn=%s: it could not be stored", s->log.id,
+		    t->ref->id);
+	stop_work(t);
+	turn_free(t);
+	session_forget(s); /* its accumulator was a step ahead */
+	return 0;
 }
 
 void turn_hand_over(struct turn *t)
@@ -458,6 +479,16 @@ void turns_flush(struct worker *w)
 		return; /* goes on gathering: one event more, not one event each */
 	while ((t = TAILQ_FIRST(&w->dirty)))
 		turn_flush(t);
+}
+
+void turns_withdraw(struct worker *w)
+{
+	struct turn *t, *next;
+
+	for (t = TAILQ_FIRST(&w->turns); t; t = next) {
+		next = TAILQ_NEXT(t, link);
+		(void)turn_withdraw(t);
+	}
 }
 
 void turns_warn(struct worker *w, enum fault code, const char *message)

@@ -16,8 +16,9 @@ struct turn_request {
 	const char *content; /* JSON: string or array of parts */
 };
 
-/* Starts the next run of an idle session. Never fails; what goes wrong later is an event. */
-struct turn *turn_start(struct session *s, const struct turn_request *r);
+/* Starts the next run of an idle session as turn `id`. Never fails; what goes wrong later is an
+ * event. */
+struct turn *turn_start(struct session *s, const char *id, const struct turn_request *r);
 
 /* The same for one that waited in the queue: its row is there already. */
 struct turn *turn_start_queued(struct session *s, struct log_turn *ref, const char *message_id,
@@ -38,6 +39,8 @@ int turn_resume(struct session *s, const struct turn_row *row);
  */
 int turn_take_over(struct session *s);
 
+/* Ends a turn whose provider was taken out of the configuration. */
+void turn_refuse_provider(struct turn *t);
 /* Ends the turn of s, running or waiting, as `aborted`: reason is "user", "interrupt" or "cleared".
  * FAULT_NONE, or FAULT_LOG_UNAVAILABLE if a waiting one can't be read. */
 enum fault turn_abort(struct session *s, const char *reason);
@@ -50,6 +53,9 @@ enum fault turn_abort(struct session *s, const char *reason);
 enum fault turn_answer(struct session *s, const char *prompt_id, const json_t *answer,
 		       const char **ret_why);
 
+/* Takes back a start that could not be committed in time; whoever asked for it is told. 0, or -1:
+ * it may be committed, or waited in the queue: it goes on when it can. */
+int turn_withdraw(struct turn *t);
 /* Stops working on it without a word: the session was lost. */
 void turn_forget(struct turn *t);
 /* Leaves it to the next worker: what was gathered is written, and that this is no crash. */
@@ -61,6 +67,8 @@ const char *turn_session_state(const struct turn *t); /* "processing" or "waitin
 
 /* For the worker's pass: emits what all turns have gathered. */
 void turns_flush(struct worker *w);
+/* Takes back every start that is not committed, where that can be. */
+void turns_withdraw(struct worker *w);
 /* A `warning` to each running turn. */
 void turns_warn(struct worker *w, enum fault code, const char *message);
 /* Back-pressure while the log can't be written. */

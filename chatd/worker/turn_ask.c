@@ -91,7 +91,7 @@ static void record_calls(struct turn *t, const struct provider_result *r)
 	turn_flush(t);
 	for (size_t i = 0; i < r->n_calls; i++) {
 		const struct provider_call *c = &r->calls[i];
-		json_t *input = json_read(c->arguments.p, c->arguments.n, NULL, 0);
+		json_t *input = json_read_flat(c->arguments.p, c->arguments.n);
 		json_t *payload;
 
 		if (!input && c->arguments.n == 0)
@@ -156,6 +156,26 @@ void turn_write_step(struct turn *t, const struct provider_result *r)
 			(int64_t)acc->reasoning.len, text, clock_wall_ms());
 }
 
+static size_t size_of_calls(const struct provider_result *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_calls; i++) {
+		n += r->calls[i].arguments.n;
+		n += r->calls[i].name ? strlen(r->calls[i].name) : 0;
+		n += r->calls[i].id ? strlen(r->calls[i].id) : 0;
+	}
+	return n;
+}
+
+static void warn_of_refusal(struct turn *t, const char *text)
+{
+	auto_free char *cut = strndup(text, json_utf8_prefix(text, strnlen(text, LIMIT_CHUNK)));
+
+	REQUIRE(cut);
+	turn_warn(t, FAULT_REFUSAL, cut);
+}
+
 static void on_done(void *arg, const struct provider_result *r)
 {
 	struct turn *t = arg;
@@ -164,8 +184,14 @@ static void on_done(void *arg, const struct provider_result *r)
 
 	t->asking = NULL;
 	add_usage(&t->usage, &r->usage);
+	t->said += size_of_calls(r);
+	if (t->said > LIMIT_ANSWER) { /* not even recorded: it would not fit anywhere */
+		turn_end_error(t, FAULT_ANSWER_TOO_LARGE, NULL,
+			       fault_message(FAULT_ANSWER_TOO_LARGE));
+		return;
+	}
 	if (r->refusal)
-		turn_warn(t, FAULT_REFUSAL, r->refusal);
+		warn_of_refusal(t, r->refusal);
 	if (r->fault != FAULT_NONE) {
 		t->worker->stats.provider_errors++;
 		record_calls(t, r);
@@ -207,6 +233,17 @@ static void warn_of_missing_tools(struct turn *t)
 	}
 }
 
+static void ask(void *arg);
+
+/* The log could not be read a moment ago. */
+static void on_log_back(void *arg, bool ok)
+{
+	struct turn *t = arg;
+
+	if (ok && t->state == TURN_PREPARING)
+		ask(t);
+}
+
 static void ask(void *arg)
 {
 	struct turn *t = arg;
@@ -224,13 +261,16 @@ static void ask(void *arg)
 		.turn_id = t->ref->id,
 	};
 
-	turn_move(t, TURN_ASKING);
-	warn_of_missing_tools(t);
-	if (!messages) {
-		turn_end_error(t, FAULT_PERSIST_ERROR, NULL,
-			       "the conversation can't be read from the log");
+	if (!messages) { /* the turn waits, as for any trouble with the log */
+		event_log_after(w->log, &t->session->log, on_log_back, t);
 		return;
 	}
+	if (t->provider_gone) {
+		turn_refuse_provider(t);
+		return;
+	}
+	turn_move(t, TURN_ASKING);
+	warn_of_missing_tools(t);
 	t->asking = provider_ask(w->env, &q, &answer_ops, t);
 	if (event_log_is_stalled(w->log))
 		asking_pause(t->asking, true);

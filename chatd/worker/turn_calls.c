@@ -13,6 +13,7 @@
  */
 #include "chatd/worker/turn_impl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,8 @@ static void on_progress(void *arg, double progress, const char *message)
 	int64_t now = clock_mono_ms();
 	json_t *payload;
 
+	if (event_log_is_stalled(c->turn->worker->log))
+		return; /* the next one tells more */
 	if (now - c->progress_at < LIMIT_PROGRESS_MS)
 		return;
 	c->progress_at = now;
@@ -334,7 +337,6 @@ static struct turn_call *call_new(struct turn *t, const struct provider_call *fr
 	c->name = strdup(tool ? tool->name : from->name ? from->name : "");
 	REQUIRE(c->server && c->name);
 	buf_add(&c->arguments, from->arguments.p, from->arguments.n);
-	t->said += from->arguments.n;
 	c->may_repeat = tool && (tool->read_only || tool->idempotent);
 	c->started_at = clock_wall_ms();
 	return c;
@@ -390,6 +392,10 @@ static void decide(struct turn *t, struct turn_call *c, const struct tool *tool,
 	json_t *questions = NULL;
 	enum tool_permission permission = TOOL_ALLOW;
 
+	if (input && json_depth(input) > LIMIT_JSON_DEPTH) {
+		json_decref(steal(input));
+		(void)snprintf(why, sizeof(why), "nested deeper than %d", LIMIT_JSON_DEPTH);
+	}
 	if (!input) {
 		write_call(c, model_name, "failed", NULL, why);
 		fail(c, "failed", why);

@@ -53,7 +53,9 @@ struct turn {
 	struct provider_usage usage; /* of all steps */
 	int64_t started_at, started_mono;
 	bool warned; /* of tool servers that are down */
-	bool is_dirty, is_running;
+	bool is_dirty, is_running, was_queued;
+	bool provider_gone; /* it is no longer configured: `provider` is another one, not to be
+			       asked */
 	TAILQ_ENTRY(turn) link;
 	TAILQ_ENTRY(turn) dirty_link;
 };

@@ -77,28 +77,22 @@ static int load_steps(struct turn *t, struct step_row *last)
 	return r > 0 ? query_calls(db, t->ref->row, on_call, t) : r;
 }
 
-static struct turn *from_row(struct session *s, const struct turn_row *row,
-			     struct provider_conf *provider, enum turn_state state)
+/* A turn whose provider was taken out of the config can be looked at and ended, but not asked on.
+ */
+static struct turn *from_row(struct session *s, const struct turn_row *row, enum turn_state state)
 {
+	const struct options *o = s->worker->options;
+	struct provider_conf *configured = options_provider(o, row->provider);
+	struct provider_conf *provider = configured ? configured : options_provider(o, "");
 	struct turn *t = turn_new(s, provider, row->model, log_turn_new(row->id, row->row),
 				  row->message_id, state);
 
+	t->provider_gone = !configured;
 	t->started_at = s->turn_started_at = row->started_at;
 	t->said = s->acc.content.len + s->acc.reasoning.len + json_dumpb(s->acc.tools, NULL, 0, 0);
 	t->usage = (struct provider_usage){row->usage[0] >= 0 || row->usage[1] >= 0, row->usage[0],
 					   row->usage[1], row->usage[2], row->usage[3]};
 	return t;
-}
-
-/* The configured provider of the turn; another one (and *ret_gone) if it was taken out of the
- * config. */
-static struct provider_conf *provider_of(struct worker *w, const struct turn_row *row,
-					 bool *ret_gone)
-{
-	struct provider_conf *p = options_provider(w->options, row->provider);
-
-	*ret_gone = p == NULL;
-	return p ? p : options_provider(w->options, "");
 }
 
 struct turn *turn_load(struct session *s)
@@ -107,11 +101,10 @@ struct turn *turn_load(struct session *s)
 	auto_turn_row struct turn_row row = {0};
 	struct step_row last;
 	struct turn *t;
-	bool gone;
 
 	if (query_last_turn(event_log_db(w->log), s->log.row, &row) != 1)
 		return NULL;
-	t = from_row(s, &row, provider_of(w, &row, &gone), TURN_WAITING);
+	t = from_row(s, &row, TURN_WAITING);
 	if (load_steps(t, &last) > 0)
 		return t;
 	turn_forget(t);
@@ -125,17 +118,6 @@ static void trim(struct buf *b, size_t n)
 		b->len = n;
 }
 
-static void emit_resumed(struct turn *t)
-{
-	size_t n;
-	char *text = accumulator_resumed(&t->session->acc, &n);
-	json_t *payload = json_read(text, n, NULL, 0);
-
-	REQUIRE(payload);
-	free(text);
-	session_emit(t->session, t->ref, CHAT_EVENT_TURN_RESUMED, payload);
-}
-
 static bool has_open_call(const struct turn *t)
 {
 	for (size_t i = 0; i < t->n_calls; i++) {
@@ -145,6 +127,24 @@ static bool has_open_call(const struct turn *t)
 	return false;
 }
 
+/* That it is tried again is on disk: whatever happens now counts. */
+static void on_counted(void *arg, bool ok)
+{
+	struct turn *t = arg;
+
+	if (!ok || t->state != TURN_STARTING)
+		return;
+	session_emit(t->session, t->ref, CHAT_EVENT_TURN_RESUMED,
+		     accumulator_resumed(&t->session->acc));
+	t->worker->stats.turns_resumed++;
+	if (has_open_call(t)) {
+		turn_move(t, TURN_TOOLING);
+		turn_calls_resume(t);
+	} else {
+		turn_prepare_when_stored(t);
+	}
+}
+
 int turn_resume(struct session *s, const struct turn_row *row)
 {
 	struct worker *w = s->worker;
@@ -152,12 +152,13 @@ int turn_resume(struct session *s, const struct turn_row *row)
 	int64_t crashes = row->crashes + crashed;
 	struct step_row last;
 	struct turn *t;
-	bool gone;
 
 	s->generation++;
-	t = from_row(s, row, provider_of(w, row, &gone), TURN_STARTING);
+	t = from_row(s, row, TURN_STARTING);
 	if (load_steps(t, &last) < 0) {
 		turn_forget(t);
+		s->generation--;
+		s->orphaned = true;
 		return -1;
 	}
 	event_log_write(w->log, SQL_RUN_RESTART, &s->log, NULL, t->generation, "i",
@@ -169,21 +170,9 @@ int turn_resume(struct session *s, const struct turn_row *row)
 		turn_end_error(t, FAULT_WORKER_CRASHED, NULL, fault_message(FAULT_WORKER_CRASHED));
 		return 0;
 	}
-	if (gone) {
-		turn_end_error(t, FAULT_UNKNOWN_PROVIDER, NULL,
-			       "the provider of this turn is no longer configured");
-		return 0;
-	}
 	trim(&s->acc.content, last.content_end);
 	trim(&s->acc.reasoning, last.reasoning_end);
-	emit_resumed(t);
-	w->stats.turns_resumed++;
-	if (has_open_call(t)) {
-		turn_move(t, TURN_TOOLING);
-		turn_calls_resume(t);
-	} else {
-		turn_prepare_when_stored(t);
-	}
+	event_log_after(w->log, &s->log, on_counted, t);
 	return 0;
 }
 
@@ -193,7 +182,6 @@ int turn_take_over(struct session *s)
 	auto_turn_row struct turn_row row = {0};
 	struct step_row last;
 	struct turn *t;
-	bool gone;
 
 	if (!s->orphaned && !s->waiting)
 		return -1;
@@ -201,7 +189,7 @@ int turn_take_over(struct session *s)
 		return -1;
 	s->orphaned = false;
 	s->generation++;
-	t = from_row(s, &row, provider_of(w, &row, &gone), TURN_STARTING);
+	t = from_row(s, &row, TURN_STARTING);
 	if (load_steps(t, &last) < 0) {
 		turn_forget(t);
 		return -1;

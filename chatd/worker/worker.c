@@ -258,7 +258,8 @@ static void run(struct process *p)
 {
 	struct worker *w = &p->worker;
 
-	while (!p->drain_until || (w->n_turns > 0 && clock_mono_ms() < p->drain_until)) {
+	while (!p->drain_until || ((w->n_turns > 0 || event_log_is_stalled(w->log)) &&
+				   clock_mono_ms() < p->drain_until)) {
 		if (event_base_loop(w->base, EVLOOP_ONCE) < 0) {
 			log_error("loop.failed", "why=\"%s\"", strerror(errno));
 			return;

@@ -49,7 +49,7 @@ static json_t *snapshot(const struct accumulator *a)
 	auto_buf struct buf b = BUF_INIT;
 
 	buf_adds(&b, "{\"state\":\"idle\"");
-	accumulator_add_snapshot(&b, a);
+	accumulator_add_snapshot(&b, a, NULL);
 	buf_addc(&b, '}');
 	return parsed(b.data, b.len);
 }
@@ -84,7 +84,7 @@ START_TEST(an_empty_turn_has_every_member)
 {
 	auto_buf struct buf b = BUF_INIT;
 
-	accumulator_add_snapshot(&b, &acc);
+	accumulator_add_snapshot(&b, &acc, NULL);
 	ck_assert_str_eq(
 		buf_str(&b),
 		",\"content\":\"\",\"reasoning\":\"\",\"tool_invocations\":[],"
@@ -301,11 +301,8 @@ static void store_and_load(const struct accumulator *a, struct accumulator *b)
 
 static void resume(const struct accumulator *a, struct accumulator *b)
 {
-	size_t n;
-	char *text = accumulator_resumed(a, &n);
-	auto_json json_t *payload = parsed(text, n);
+	auto_json json_t *payload = accumulator_resumed(a);
 
-	free(text);
 	accumulator_apply(b, CHAT_EVENT_TURN_RESUMED, payload);
 }
 
