@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 from lib import tap, upstream
 from lib.daemons import KEY
@@ -83,6 +84,26 @@ def test_anthropic_gets_its_thinking_back_with_its_signature_and_errors_are_mark
     tap.eq(roles, ["user", "assistant", "user", "assistant", "user"], "roles")
     tap.eq((snap["reasoning"], snap["content"]), ("hmhm hm", "So. end"), "what is shown")
     tap.eq(tools_of(snap)["c2"]["status"], "failed", "status of what failed")
+
+
+def test_openai_gets_reasoning_back_within_the_turn_and_not_later(t):
+    """TOL-4, PRV-1"""
+    d = OPENAI
+    snap, asked = run(t, d, "reasons", d.calls(("c1", "kit__echo", '{"text":"a"}'), thinking="hm"), d.text("end"))
+    last = [m for m in asked[1]["messages"] if m["role"] == "assistant"][-1]
+    tap.eq(last.get("reasoning_content"), "hm", "in the same turn")
+    _, asked = run(t, d, "reasons later", d.text("yes"), sid=snap["session"]["id"])
+    assert "reasoning_content" not in json.dumps(asked[0]["messages"]), asked[0]
+
+
+def test_another_provider_gets_calls_and_results_but_not_the_blocks_of_the_first(t):
+    """TOL-4, PRV-2"""
+    for d, other in (DIALECTS, DIALECTS[::-1]):
+        snap, _ = run(t, d, "begins", d.calls(("c1", "kit__echo", '{"text":"a"}'), say="so ", thinking="secret"), d.text("e"))
+        _, asked = run(t, other, "goes on after " + d.provider, other.text("yes"), sid=snap["session"]["id"])
+        text = json.dumps(asked[0]["messages"])
+        assert '"c1"' in text and '"a"' in text and "so " in text, text
+        assert "signature" not in text and "secret" not in text and "reasoning" not in text, text
 
 
 def test_the_next_turn_still_has_calls_and_results_of_the_one_before(t):
@@ -269,7 +290,7 @@ def is_cut(expect):
     return bool(expect["error"]) or expect["stop_reason"] in ("length", "max_tokens", "content_filter")
 
 
-def compare(t, turn, key, d, expect):
+def compare(t, turn, key, d, stream, expect):
     wanted = [(c["id"], c["name"], c["arguments"]) for c in expect["tool_calls"]]
     snap = t.snapshot(turn["session_id"])
     got = [(x["id"], x["name"]) for x in snap["tool_invocations"]]
@@ -289,6 +310,9 @@ def compare(t, turn, key, d, expect):
     tap.eq([c[:2] for c in calls], [w[:2] for w in wanted], "calls in the next request")
     if d is OPENAI:
         tap.eq([c[2] for c in calls], [w[2] for w in wanted], "arguments in the next request")
+        details = json.dumps([m.get("reasoning_details") for m in asked[1]["messages"]])
+        for secret in re.findall(rb'"(?:signature|data)":"([A-Za-z0-9+/=_-]{16,})"', stream):
+            assert secret.decode() in details, f"a signature is not sent back: {details[:300]}"
     else:
         tap.eq([c[2] for c in calls], [json.loads(w[2] or "{}") for w in wanted], "input in the next request")
         tap.eq([s for _, s in d.thinking(asked[1])], expect.get("signatures") or [], "signatures")
@@ -302,10 +326,10 @@ def test_recorded_streams_yield_exactly_their_calls(t):
     assert len(cases) >= 40, f"only {len(cases)} recordings with calls"
     wrong, running = [], []
 
-    def settle(turn, key, d, name, expect):
+    def settle(turn, key, d, name, stream, expect):
         until(lambda: (t.log.turn(turn["turn_id"]) or {}).get("ended"), f"{name} ends", 60)
         try:
-            compare(t, turn, key, d, expect)
+            compare(t, turn, key, d, stream, expect)
         except (AssertionError, KeyError, TypeError) as e:
             wrong.append(f"{name}: {e!r}")
 
@@ -313,7 +337,7 @@ def test_recorded_streams_yield_exactly_their_calls(t):
         d = OPENAI if expect["protocol"] == "openai-chat" else ANTHROPIC
         key = f"{name} calls"
         t.up.on(key, upstream.replay(stream, "random"), d.text("then."))
-        running.append((t.say(key, provider=d.provider), key, d, name, expect))
+        running.append((t.say(key, provider=d.provider), key, d, name, stream, expect))
         if len(running) >= AT_ONCE:
             settle(*running.pop(0))
     for r in running:
