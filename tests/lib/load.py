@@ -21,7 +21,7 @@ import threading
 import time
 
 from lib import http, plan, tap
-from lib.daemons import STREAMERD, Daemon, Stack, free_port
+from lib.daemons import BUG, STREAMERD, Daemon, Stack, free_port
 from lib.db import Log, frame_data
 from lib.strict import Watcher
 from lib.wait import SCALE, until
@@ -86,6 +86,8 @@ class Load:
         """RUN-1"""
         if self.second.is_running():
             tap.eq(self.second.term(), 0, "the second streamerd")
+        found = BUG.search(self.second.log(whole=True))
+        assert not found, f"the second streamerd said {self.second.log(whole=True)[found.start():][:3000]}"
         self.stack.check_end()
         until(lambda: not self.tool_pids(), "no tool server is left", 20)
 
