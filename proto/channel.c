@@ -6,6 +6,18 @@
  * Reading: bytes gather in `in`; whole frames are decoded where they lie and handed up. Writing:
  * frames gather in `out`, the flush event writes them together. A channel that is freed inside its
  * own callback is only marked; the frame on the stack frees it when it comes back.
+ *
+ * A side that answers must not take requests faster than the peer takes answers: a few bytes ask
+ * for megabytes. So a worker's channel pauses, as often as it has to:
+ *
+ *	reading --- LIMIT_BUS_HIGH unsent, or LIMIT_BUS_BURST taken in this pass ---> PAUSED
+ *	   ^                                                                             |
+ *	   +--- `again`, in a later pass, once no more than LIMIT_BUS_LOW are unsent ----+
+ *
+ * Paused, nothing is read; what was read stays in `in`. The burst is for answers that come only
+ * after the commit, when the queue was still empty while their requests were taken. streamerd's
+ * side never pauses: it answers nothing, and if both sides waited to be read first, neither would
+ * ever read again.
  */
 #include "proto/channel.h"
 
@@ -29,10 +41,11 @@ struct channel {
 	uid_t allowed_uid;
 	const struct channel_ops *ops; /* borrowed */
 	void *arg;
-	struct event *read_ev, *write_ev, *hello_ev; /* owned */
+	struct event *read_ev, *write_ev, *hello_ev, *again_ev; /* owned */
 	struct buf in, out;
 	size_t out_pos;	    /* bytes of out that are sent */
 	const char *doomed; /* why it goes down at the next pass, found while sending */
+	int paused;	    /* read_ev is not added; again_ev or flush() goes on */
 	int in_callback;
 	int freed;
 };
@@ -42,6 +55,7 @@ static void really_free(struct channel *c)
 	event_free(c->read_ev);
 	event_free(c->write_ev);
 	event_free(c->hello_ev);
+	event_free(c->again_ev);
 	if (c->fd >= 0)
 		(void)close(c->fd);
 	buf_fini(&c->in);
@@ -79,6 +93,7 @@ static void go_down(struct channel *c, const char *why)
 	(void)event_del(c->read_ev);
 	(void)event_del(c->write_ev);
 	(void)event_del(c->hello_ev);
+	(void)event_del(c->again_ev);
 	(void)close(c->fd);
 	c->fd = -1;
 	log_debug("channel.down", "why=\"%s\"", why);
@@ -111,14 +126,39 @@ static const char *take(struct channel *c, const struct msg *m)
 	return NULL;
 }
 
+/* In the next pass: nothing that takes messages may run inside flush(), whoever called that. */
+static void parse_again(struct channel *c)
+{
+	static const struct timeval now = {0, 0};
+
+	(void)event_add(c->again_ev, &now);
+}
+
+/* Has this side taken as many requests as it may for now? */
+static int must_pause(const struct channel *c, int taken)
+{
+	return c->self == FROM_WORKER &&
+	       (channel_queued(c) > LIMIT_BUS_HIGH || taken >= LIMIT_BUS_BURST);
+}
+
+static void pause_reading(struct channel *c)
+{
+	c->paused = 1;
+	(void)event_del(c->read_ev);
+	if (channel_queued(c) <= LIMIT_BUS_LOW)
+		parse_again(c);
+}
+
 static void parse(struct channel *c)
 {
 	enum msg_sender peer = c->self == FROM_WORKER ? FROM_STREAMERD : FROM_WORKER;
 	size_t pos = 0;
 	const char *why = NULL;
+	int taken = 0;
 
 	c->in_callback++;
-	while (!why && !c->freed && c->state != DOWN && c->in.len - pos >= 4) {
+	while (!why && !must_pause(c, taken) && !c->freed && c->state != DOWN &&
+	       c->in.len - pos >= 4) {
 		const unsigned char *h = (const unsigned char *)c->in.data + pos;
 		size_t n = (size_t)h[0] << 24 | (size_t)h[1] << 16 | (size_t)h[2] << 8 | h[3];
 		struct msg m;
@@ -133,6 +173,7 @@ static void parse(struct channel *c)
 		outcome = msg_decode((const char *)h + 4, n, peer, &m);
 		why = outcome == MSG_OK ? take(c, &m) : msg_outcome_text(outcome);
 		pos += 4 + n;
+		taken++;
 	}
 	if (!leave(c))
 		return;
@@ -143,6 +184,8 @@ static void parse(struct channel *c)
 	if (c->state == DOWN)
 		return;
 	buf_consume(&c->in, pos);
+	if (must_pause(c, taken))
+		pause_reading(c);
 	if (c->in.len == 0 && c->in.cap > 256 * 1024)
 		buf_fini(&c->in);
 }
@@ -164,6 +207,15 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	parse(c);
 }
 
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct channel *c = arg;
+
+	c->paused = 0;
+	(void)event_add(c->read_ev, NULL);
+	parse(c);
+}
+
 static void flush(struct channel *c)
 {
 	while (c->out_pos < c->out.len) {
@@ -178,6 +230,8 @@ static void flush(struct channel *c)
 				c->out_pos = 0;
 			}
 			(void)event_add(c->write_ev, NULL);
+			if (c->paused && channel_queued(c) <= LIMIT_BUS_LOW)
+				parse_again(c);
 			return;
 		}
 		if (n < 0) {
@@ -191,6 +245,8 @@ static void flush(struct channel *c)
 		buf_fini(&c->out);
 	else
 		buf_clear(&c->out);
+	if (c->paused)
+		parse_again(c);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -236,7 +292,8 @@ struct channel *channel_new(struct event_base *base, int fd, enum msg_sender sel
 	c->read_ev = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	c->write_ev = event_new(base, fd, EV_WRITE, on_writable, c);
 	c->hello_ev = evtimer_new(base, on_no_hello, c);
-	REQUIRE(c->read_ev && c->write_ev && c->hello_ev);
+	c->again_ev = evtimer_new(base, on_again, c);
+	REQUIRE(c->read_ev && c->write_ev && c->hello_ev && c->again_ev);
 	(void)event_add(c->read_ev, NULL);
 	(void)event_add(c->hello_ev, &hello_time);
 	c->doomed = check_peer(c);
@@ -252,7 +309,14 @@ void channel_send(struct channel *c, const struct msg *m)
 		event_active(c->write_ev, EV_WRITE, 0);
 	if (c->doomed)
 		return;
-	msg_encode(&c->out, m);
+	if (msg_encode(&c->out, m) < 0) {
+		/* our own bug, but one that a user's data can set off: it costs the channel alone
+		 */
+		log_error("channel.send", "message=%s error=\"over the limit\"", msg_name(m->type));
+		c->doomed = "message over the limit";
+		event_active(c->write_ev, EV_WRITE, 0);
+		return;
+	}
 	log_debug("channel.out", "message=%s", msg_name(m->type));
 	if (c->out.len - c->out_pos > LIMIT_BUS_QUEUE) {
 		c->doomed = "peer does not read";

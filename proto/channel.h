@@ -4,8 +4,13 @@
  * Both ends speak hello first. The peer's uid must be ours, root's or the one that was allowed
  * (SO_PEERCRED). A peer that breaks the protocol is cut off: `down` is called with the reason and
  * nothing more comes. Sending only queues; everything that has gathered goes out in one write at
- * the end of the loop's pass. A peer that does not read until LIMIT_BUS_QUEUE is reached is cut
- * off as well.
+ * the end of the loop's pass.
+ *
+ * A worker's side takes no requests while more than LIMIT_BUS_HIGH bytes are unsent, and no more
+ * than LIMIT_BUS_BURST in one pass of the loop: a burst of them waits unread and is answered as
+ * fast as the peer reads. What is sent unasked can't wait: a peer that does not read it until
+ * LIMIT_BUS_QUEUE is reached is cut off. So is the channel on which a message over LIMIT_FRAME was
+ * to be sent.
  *
  * Callbacks never run inside channel_new() or channel_send(). Inside a callback the channel may
  * be freed. After `down` the owner must call channel_free().

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "common/limits.h"
-#include "common/require.h"
 
 static int buf_write(void *data, const char *p, size_t n)
 {
@@ -33,7 +32,7 @@ static void pack_bin(msgpack_packer *pk, struct str s)
 
 #define COUNT(f) +1
 
-void msg_encode(struct buf *b, const struct msg *m)
+int msg_encode(struct buf *b, const struct msg *m)
 {
 	size_t start = b->len;
 	size_t n;
@@ -61,11 +60,15 @@ void msg_encode(struct buf *b, const struct msg *m)
 #undef PB
 	}
 	n = b->len - start - 4;
-	REQUIRE(n > 0 && n <= LIMIT_FRAME);
+	if (n > LIMIT_FRAME) {
+		b->len = start;
+		return -1;
+	}
 	b->data[start] = (char)(n >> 24);
 	b->data[start + 1] = (char)(n >> 16);
 	b->data[start + 2] = (char)(n >> 8);
 	b->data[start + 3] = (char)n;
+	return 0;
 }
 
 static int get_u(const msgpack_object *o, uint64_t *ret)

@@ -42,9 +42,10 @@ enum msg_sender { FROM_STREAMERD = 1, FROM_WORKER = 2, FROM_BOTH = 3 };
 
 #define HELLO_F(U, I, S, B) U(version) S(role) U(worker) U(workers)
 #define REPLY_F(U, I, S, B) U(req) U(fault) B(body)
-#define SEND_MESSAGE_F(U, I, S, B)                                                              \
-	U(req)                                                                                  \
-	S(owner) S(session_id) B(content) S(provider) S(model) B(system) S(on_busy) B(metadata) \
+#define SEND_MESSAGE_F(U, I, S, B)                                                     \
+	U(req)                                                                         \
+	S(owner)                                                                       \
+	S(session_id) B(content) S(provider) S(model) B(system) S(on_busy) B(metadata) \
 		S(idempotency_key) B(fingerprint)
 #define LIST_SESSIONS_F(U, I, S, B)  U(req) S(owner) U(limit) S(cursor)
 #define GET_SESSION_F(U, I, S, B)    U(req) S(owner) S(session_id)
@@ -117,8 +118,9 @@ enum msg_outcome {
 	MSG_OUT_OF_MEMORY = 4,
 };
 
-/* Appends one frame (length and all) to b. */
-void msg_encode(struct buf *b, const struct msg *m);
+/* Appends one frame (length and all) to b. 0; or -1 if it would exceed LIMIT_FRAME: b is as it was.
+ */
+int msg_encode(struct buf *b, const struct msg *m);
 
 /*
  * Decodes the n bytes behind a length. `sender` is who wrote them. *ret_msg borrows from p and is

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "common/log.h"
 #include "proto/channel.h"
 #include "tests/unit/common/run_case.h"
 
@@ -22,6 +23,10 @@ struct rig {
 	enum msg_type last;
 	uint64_t last_req;
 	int free_in_message, free_in_up;
+	size_t answer;	 /* bytes of the body with which each request is answered, 0: not at all */
+	int after_pass;	 /* answers are not sent at once, but by commit() */
+	int owed;	 /* such answers */
+	struct buf body; /* owned */
 };
 
 static void on_up(void *arg, const struct msg_hello *peer)
@@ -36,6 +41,20 @@ static void on_up(void *arg, const struct msg_hello *peer)
 	}
 }
 
+static void answer(struct rig *r)
+{
+	struct msg m = {.type = MSG_REPLY, .reply = {.body = {r->body.data, r->answer}}};
+
+	channel_send(r->channel, &m);
+}
+
+/* As a worker does it: behind the callbacks of a pass. */
+static void commit(struct rig *r)
+{
+	for (; r->owed > 0; r->owed--)
+		answer(r);
+}
+
 static void on_message(void *arg, const struct msg *m)
 {
 	struct rig *r = arg;
@@ -43,6 +62,10 @@ static void on_message(void *arg, const struct msg *m)
 	r->messages++;
 	r->last = m->type;
 	r->last_req = m->status.req;
+	if (r->answer && r->after_pass)
+		r->owed++;
+	else if (r->answer)
+		answer(r);
 	if (r->free_in_message) {
 		channel_free(r->channel);
 		r->channel = NULL;
@@ -61,7 +84,7 @@ static void on_down(void *arg, const char *why)
 
 static const struct channel_ops ops = {on_up, on_message, on_down};
 
-static void rig_open(struct rig *r)
+static void rig_open_as(struct rig *r, enum msg_sender self)
 {
 	struct msg_hello hello = {.version = PROTO_VERSION, .role = str_of("worker"), .workers = 1};
 	int fds[2];
@@ -70,14 +93,21 @@ static void rig_open(struct rig *r)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	r->base = event_base_new();
 	r->fd = fds[0];
-	r->channel = channel_new(r->base, fds[1], FROM_WORKER, &hello, (uid_t)-1, &ops, r);
+	r->channel = channel_new(r->base, fds[1], self, &hello, (uid_t)-1, &ops, r);
 	ck_assert_int_eq(r->ups + r->downs, 0); /* never inside channel_new() */
+}
+
+static void rig_open(struct rig *r)
+{
+	rig_open_as(r, FROM_WORKER);
 }
 
 static void rig_close(struct rig *r)
 {
 	channel_free(r->channel);
-	(void)close(r->fd);
+	if (r->fd >= 0)
+		(void)close(r->fd);
+	buf_fini(&r->body);
 	event_base_free(r->base);
 }
 
@@ -90,16 +120,16 @@ static void spin(struct rig *r)
 static void add_hello(struct buf *b, uint64_t version)
 {
 	struct msg m = {.type = MSG_HELLO,
-			.hello = {.version = version, .role = str_of("streamerd")}};
+			.hello = {.version = version, .role = str_of("streamerd"), .workers = 1}};
 
-	msg_encode(b, &m);
+	ck_assert_int_eq(msg_encode(b, &m), 0);
 }
 
 static void add_status(struct buf *b, uint64_t req)
 {
 	struct msg m = {.type = MSG_STATUS, .status = {.req = req}};
 
-	msg_encode(b, &m);
+	ck_assert_int_eq(msg_encode(b, &m), 0);
 }
 
 static void say(struct rig *r, const void *p, size_t n)
@@ -170,7 +200,7 @@ static void commit_crime(struct buf *b, enum crime crime)
 		buf_add(b, "\0\0\0\x02\xc1\xc1", 6);
 		break;
 	case WORKERS_WORDS:
-		msg_encode(b, &m);
+		(void)msg_encode(b, &m);
 		break;
 	case UNKNOWN_NUMBER:
 		buf_add(b, "\0\0\0\x03\x92\x7f\x01", 7);
@@ -240,7 +270,7 @@ START_TEST(what_gathers_in_a_pass_is_one_write)
 	spin(&r);
 	ck_assert_int_gt(read(r.fd, in, sizeof(in)), 0);
 	buf_clear(&b);
-	msg_encode(&b, &m);
+	ck_assert_int_eq(msg_encode(&b, &m), 0);
 	one = b.len;
 	for (int i = 0; i < 100; i++)
 		channel_send(r.channel, &m);
@@ -281,6 +311,133 @@ START_TEST(a_peer_that_does_not_read_is_cut_off_at_the_limit)
 }
 END_TEST
 
+#define BURST  600
+#define ANSWER ((size_t)240 * 1024)
+
+/* A peer has asked for BURST answers of that size, in one write, and has read nothing yet. */
+static void ask_for_much(struct rig *r, int after_pass)
+{
+	auto_buf struct buf b = BUF_INIT;
+
+	rig_open(r);
+	buf_reserve(&r->body, ANSWER);
+	memset(r->body.data, 'x', ANSWER);
+	r->answer = ANSWER;
+	r->after_pass = after_pass;
+	add_hello(&b, PROTO_VERSION);
+	for (uint64_t i = 1; i <= BURST; i++)
+		add_status(&b, i);
+	say(r, b.data, b.len);
+}
+
+/* PRC-5: answered at once, or behind the commit of the pass */
+START_TEST(a_peer_that_reads_gets_all_answers_to_a_burst_of_requests)
+{
+	size_t most = _i ? LIMIT_BUS_HIGH + LIMIT_BUS_BURST * (ANSWER + 64)
+			 : LIMIT_BUS_HIGH + ANSWER + 64;
+	static char in[1024 * 1024];
+	size_t got = 0;
+	struct rig r;
+
+	ck_assert_uint_gt(BURST * ANSWER, 2 * LIMIT_BUS_QUEUE);
+	ask_for_much(&r, _i);
+	for (int i = 0; i < 100000 && got < BURST * ANSWER && r.downs == 0; i++) {
+		ssize_t n;
+
+		(void)event_base_loop(r.base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* one pass */
+		commit(&r);
+		ck_assert_uint_le(channel_queued(r.channel), most);
+		n = read(r.fd, in, sizeof(in));
+		got += n > 0 ? (size_t)n : 0;
+	}
+	ck_assert_int_eq(r.downs, 0);
+	ck_assert_int_eq(r.messages, BURST);
+	ck_assert_uint_eq(r.last_req, BURST);
+	ck_assert_uint_gt(got, BURST * ANSWER);
+	rig_close(&r);
+}
+END_TEST
+
+/* PRC-5 */
+START_TEST(requests_of_a_peer_that_does_not_read_wait)
+{
+	auto_buf struct buf b = BUF_INIT;
+	struct rig r;
+	int taken;
+
+	ask_for_much(&r, 0);
+	spin(&r);
+	taken = r.messages;
+	ck_assert_int_gt(taken, (int)(LIMIT_BUS_HIGH / ANSWER));
+	ck_assert_int_lt(taken, (int)(2 * LIMIT_BUS_HIGH / ANSWER));
+	add_status(&b, BURST + 1);
+	say(&r, b.data, b.len);
+	spin(&r);
+	ck_assert_int_eq(r.messages, taken);
+	ck_assert_int_eq(r.downs, 0);
+	(void)close(r.fd); /* it is noticed all the same */
+	r.fd = -1;
+	spin(&r);
+	ck_assert_int_eq(r.downs, 1);
+	rig_close(&r);
+}
+END_TEST
+
+/* PRC-5: if both sides paused, neither would go on. */
+START_TEST(the_side_that_asks_reads_however_much_it_has_to_send)
+{
+	auto_buf struct buf b = BUF_INIT;
+	auto_buf struct buf big = BUF_INIT;
+	struct msg question = {.type = MSG_SEND_MESSAGE};
+	struct msg m = {.type = MSG_REPLY, .reply = {.req = 7}};
+	struct rig r;
+
+	rig_open_as(&r, FROM_STREAMERD);
+	add_hello(&b, PROTO_VERSION);
+	say(&r, b.data, b.len);
+	spin(&r);
+	buf_reserve(&big, 2 * LIMIT_BUS_HIGH);
+	memset(big.data, 'x', 2 * LIMIT_BUS_HIGH);
+	question.send_message.content = (struct str){big.data, 2 * LIMIT_BUS_HIGH};
+	channel_send(r.channel, &question);
+	spin(&r);
+	ck_assert_uint_gt(channel_queued(r.channel), LIMIT_BUS_HIGH);
+	buf_clear(&b);
+	for (int i = 0; i < 2 * LIMIT_BUS_BURST; i++)
+		ck_assert_int_eq(msg_encode(&b, &m), 0);
+	say(&r, b.data, b.len);
+	(void)event_base_loop(r.base, EVLOOP_NONBLOCK);
+	ck_assert_int_eq(r.messages, 2 * LIMIT_BUS_BURST);
+	rig_close(&r);
+}
+END_TEST
+
+/* PRC-3 */
+START_TEST(a_message_over_the_limit_costs_the_channel_and_not_the_process)
+{
+	auto_buf struct buf b = BUF_INIT;
+	auto_buf struct buf big = BUF_INIT;
+	struct msg m = {.type = MSG_REPLY};
+	struct rig r;
+
+	rig_open(&r);
+	add_hello(&b, PROTO_VERSION);
+	say(&r, b.data, b.len);
+	spin(&r);
+	buf_reserve(&big, LIMIT_FRAME);
+	memset(big.data, 'x', LIMIT_FRAME);
+	m.reply.body = (struct str){big.data, LIMIT_FRAME};
+	log_max = (enum log_level)0; /* the line about it is expected */
+	channel_send(r.channel, &m);
+	channel_send(r.channel, &m);
+	ck_assert_int_eq(r.downs, 0); /* never inside channel_send() */
+	spin(&r);
+	ck_assert_int_eq(r.downs, 1);
+	ck_assert_str_eq(r.why, "message over the limit");
+	rig_close(&r);
+}
+END_TEST
+
 START_TEST(the_largest_frame_passes)
 {
 	auto_buf struct buf b = BUF_INIT;
@@ -294,7 +451,7 @@ START_TEST(the_largest_frame_passes)
 	buf_reserve(&big, LIMIT_FRAME);
 	memset(big.data, 'x', LIMIT_FRAME);
 	m.send_message.content = (struct str){big.data, LIMIT_FRAME - 64};
-	msg_encode(&b, &m);
+	ck_assert_int_eq(msg_encode(&b, &m), 0);
 	for (int i = 0; i < 100000 && at < b.len && r.downs == 0; i++) {
 		ssize_t n = write(r.fd, b.data + at, b.len - at);
 
@@ -320,6 +477,10 @@ int main(void)
 	tcase_add_loop_test(t, a_channel_may_be_freed_inside_its_callbacks, 0, 2);
 	tcase_add_test(t, what_gathers_in_a_pass_is_one_write);
 	tcase_add_test(t, a_peer_that_does_not_read_is_cut_off_at_the_limit);
+	tcase_add_loop_test(t, a_peer_that_reads_gets_all_answers_to_a_burst_of_requests, 0, 2);
+	tcase_add_test(t, requests_of_a_peer_that_does_not_read_wait);
+	tcase_add_test(t, the_side_that_asks_reads_however_much_it_has_to_send);
+	tcase_add_test(t, a_message_over_the_limit_costs_the_channel_and_not_the_process);
 	tcase_add_test(t, the_largest_frame_passes);
 	return run_case("channel", t);
 }

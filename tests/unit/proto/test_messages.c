@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/limits.h"
 #include "proto/messages.h"
 #include "tests/unit/common/run_case.h"
 
@@ -115,11 +116,32 @@ START_TEST(every_message_comes_back_as_it_was_sent)
 	ck_assert_int_eq(msg_decode(packed.data, packed.len, sender_of(r), &m), MSG_OK);
 	ck_assert_uint_eq((unsigned)m.type, r->num);
 	ck_assert_str_eq(msg_name(m.type), r->name);
-	msg_encode(&again, &m);
+	ck_assert_int_eq(msg_encode(&again, &m), 0);
 	n = (size_t)(unsigned char)again.data[2] << 8 | (unsigned char)again.data[3];
 	ck_assert_uint_eq(n, again.len - 4);
 	ck_assert_uint_eq(n, packed.len);
 	ck_assert_int_eq(memcmp(again.data + 4, packed.data, n), 0);
+}
+END_TEST
+
+/* PRC-3 */
+START_TEST(a_frame_is_as_long_as_the_limit_and_not_longer)
+{
+	auto_buf struct buf body = BUF_INIT;
+	auto_buf struct buf b = BUF_INIT;
+	struct msg m = {.type = MSG_REPLY};
+	const size_t head = 9; /* array, number, req and fault of one byte each, bin of five */
+
+	buf_reserve(&body, LIMIT_FRAME);
+	memset(body.data, 'x', LIMIT_FRAME);
+	buf_adds(&b, "before");
+	m.reply.body = (struct str){body.data, LIMIT_FRAME - head + 1};
+	ck_assert_int_eq(msg_encode(&b, &m), -1);
+	ck_assert_uint_eq(b.len, strlen("before"));
+	m.reply.body.n--;
+	ck_assert_int_eq(msg_encode(&b, &m), 0);
+	ck_assert_uint_eq(b.len, strlen("before") + 4 + LIMIT_FRAME);
+	ck_assert_int_eq(memcmp(b.data, "before\x02\0\0\0", 10), 0);
 }
 END_TEST
 
@@ -250,6 +272,7 @@ int main(void)
 	TCase *t = tcase_create("messages");
 
 	tcase_add_loop_test(t, every_message_comes_back_as_it_was_sent, 0, ROWS);
+	tcase_add_test(t, a_frame_is_as_long_as_the_limit_and_not_longer);
 	tcase_add_loop_test(t, nobody_may_say_what_is_the_others_to_say, 0, ROWS);
 	tcase_add_loop_test(t, every_field_has_one_type_and_every_message_one_arity, 0, ROWS);
 	tcase_add_loop_test(t, bytes_that_are_missing_or_left_over_are_malformed, 0, ROWS);
