@@ -41,6 +41,11 @@ void replay_add(struct buf *b, const struct chat_event *e)
 	buf_add(b, e->payload.p, e->payload.n);
 }
 
+size_t replay_size(const struct chat_event *e)
+{
+	return HEAD + e->turn_id.n + e->payload.n;
+}
+
 int replay_next(struct str page, size_t *pos, struct chat_event *ret_e)
 {
 	const unsigned char *h = (const unsigned char *)page.p + *pos;

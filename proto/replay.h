@@ -11,6 +11,7 @@
 
 /* Appends one record. e->session_id is not part of it. */
 void replay_add(struct buf *b, const struct chat_event *e);
+size_t replay_size(const struct chat_event *e); /* bytes that replay_add() appends */
 /*
  * Reads the record at *pos of page and moves *pos behind it. 1 if there was one, 0 at the end,
  * -1 if the page is malformed. Members of *ret_e borrow from the page; session_id is left alone.

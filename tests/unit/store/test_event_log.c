@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "chatd/store/queries.h"
+#include "common/limits.h"
+#include "proto/replay.h"
 
 static char dir[] = "/tmp/test_event_log.XXXXXX";
 static char path[128];
@@ -179,7 +181,8 @@ START_TEST(a_stale_generation_can_not_write)
 	}
 	told[0] = '\0';
 	event_at(1, 2);
-	event_log_write(log_, SQL_RUN_STATE, &session, NULL, 1, "tii", "idle", (int64_t)2, (int64_t)1);
+	event_log_write(log_, SQL_RUN_STATE, &session, NULL, 1, "tii", "idle", (int64_t)2,
+			(int64_t)1);
 	event_log_after(log_, &session, on_after, "end");
 	event_log_commit(log_);
 	ck_assert_str_eq(told, "end- ");
@@ -308,6 +311,60 @@ START_TEST(a_cursor_is_served_or_told_why_not)
 }
 END_TEST
 
+/* An event of the log becomes so large that its replay record has `size` bytes. */
+static void grow_event(int seq, size_t size)
+{
+	struct chat_event empty = {.turn_id = str_of("turn_1"), .payload = str_of("{\"x\":\"\"}")};
+	size_t text = size - replay_size(&empty);
+	char sql[200];
+	sqlite3 *db;
+
+	(void)snprintf(
+		sql, sizeof(sql),
+		"UPDATE events SET payload = '{\"x\":\"' || printf('%%.*c', %zu, 'x') || '\"}' "
+		"WHERE seq = %d",
+		text, seq);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, sql, 0, 0, 0), SQLITE_OK);
+	(void)sqlite3_close(db);
+}
+
+/* PRC-3, DUR-4: an event for which a page has no room, where it is in the page */
+static const struct {
+	uint64_t after;
+	size_t size;
+	uint64_t count;
+	const char *reason;
+} large_events[] = {
+	{3, LIMIT_FRAME / 2, 1, NULL},		/* alone, exactly as long as a page may be */
+	{3, LIMIT_FRAME / 2 + 1, 0, "too_old"}, /* one more */
+	{1, LIMIT_FRAME / 2 - 4096, 3, NULL},	/* behind two small ones, with room to spare */
+	{1, LIMIT_FRAME / 2, 2, NULL},		/* the page ends before it */
+	{1, LIMIT_FRAME + 1, 2, NULL},		/* ... and before what no frame carries */
+	{3, LIMIT_FRAME + 1, 0, "too_old"},
+};
+
+START_TEST(a_page_ends_before_an_event_that_it_can_not_carry)
+{
+	struct buf page = BUF_INIT;
+	const char *reason;
+	uint64_t count;
+
+	start_run(1, "turn_1", 1);
+	for (uint64_t seq = 1; seq <= 5; seq++)
+		event_at(1, seq);
+	event_log_commit(log_);
+	grow_event(4, large_events[_i].size);
+	ck_assert_int_eq(query_replay(event_log_db(log_), session.row, 5, 1, large_events[_i].after,
+				      &page, &count, &reason),
+			 1);
+	ck_assert_pstr_eq(reason, large_events[_i].reason);
+	ck_assert_uint_eq(count, large_events[_i].count);
+	ck_assert_uint_le(page.len, LIMIT_FRAME / 2);
+	buf_fini(&page);
+}
+END_TEST
+
 /* DUR-1: what is pending when the process ends in order is still written. */
 START_TEST(closing_commits_what_is_pending)
 {
@@ -401,6 +458,8 @@ int main(void)
 	tcase_add_test(tc, a_locked_log_stalls_and_resumes_by_itself);
 	tcase_add_test(tc, a_full_disk_stalls_and_nothing_is_lost);
 	tcase_add_test(tc, a_cursor_is_served_or_told_why_not);
+	tcase_add_loop_test(tc, a_page_ends_before_an_event_that_it_can_not_carry, 0,
+			    (int)(sizeof(large_events) / sizeof(large_events[0])));
 	tcase_add_test(tc, closing_commits_what_is_pending);
 	tcase_add_test(tc, checkpoints_bound_the_wal);
 	tcase_add_test(tc, a_reader_delays_the_checkpoint_and_nothing_else);
