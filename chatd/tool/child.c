@@ -10,8 +10,9 @@
  * Whether exec worked is told by a pipe that exec closes: the reading of it is the only wait here,
  * for as long as an exec takes. PR_SET_PDEATHSIG ends the child when we die, whatever kills us.
  *
- * The end. A pidfd tells it to the loop, so no SIGCHLD handler and no other part of the program is
- * involved. While the process is dead but not reaped its pid can't be given to another, and that is
+ * The end. SIGCHLD tells the loop that some child has ended; each one looks whether it was its own,
+ * without reaping (no pidfd: valgrind, under which the suites run too, knows none). While the
+ * process is dead but not reaped its pid can't be given to another, and that is
  * when its group is killed: what it left behind (npx and shells leave servers) goes with it. Then
  * the pipe is read to its end, so that an answer written just before death counts, then it is
  * reaped, then `gone` is told.
@@ -25,17 +26,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -54,7 +54,7 @@ struct child {
 	void *arg;
 	enum state state;
 	pid_t pid;
-	int pidfd;		/* owned, like all that follows */
+	/* owned, like all that follows */
 	int in, out, err;	/* our ends of its stdin, stdout and stderr; -1 once closed */
 	struct event *in_event; /* pending while something is queued */
 	struct event *out_event, *err_event, *end_event;
@@ -305,14 +305,25 @@ static bool drain(struct child *c, int *fd, struct event *e,
 	return true;
 }
 
-static void on_end(evutil_socket_t fd, short what, void *arg)
+/* Has it ended? It stays to be reaped. */
+static bool is_dead(const struct child *c)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == c->pid;
+}
+
+static void on_sigchld(evutil_socket_t sig, short what, void *arg)
 {
 	struct child *c = arg;
 	bool freed = false;
 	int status = 0;
 
-	(void)fd;
+	(void)sig;
 	(void)what;
+	if (!is_dead(c))
+		return;		  /* it was another one */
 	signal_group(c, SIGKILL); /* before it is reaped: its pid is still its own */
 	c->freed = &freed;
 	if (!drain(c, &c->err, c->err_event, c->ops->errors, &freed) ||
@@ -359,22 +370,14 @@ void child_stop(struct child *c)
 /* Waits until all have ended (without reaping them), or for ms. */
 static bool wait_for(struct child *const *children, size_t n, int64_t ms)
 {
+	const struct timespec pause = {0, 2000000};
 	int64_t until = clock_mono_ms() + ms;
 
 	for (size_t i = 0; i < n; i++) {
-		struct pollfd p = {.fd = children[i] ? children[i]->pidfd : -1, .events = POLLIN};
-		int r = 0;
-
-		if (!children[i] || children[i]->state == GONE)
-			continue;
-		while (r <= 0) {
-			int64_t left = until - clock_mono_ms();
-
-			r = poll(&p, 1, left > 0 ? (int)left : 0);
-			if (r == 0)
+		while (children[i] && children[i]->state != GONE && !is_dead(children[i])) {
+			if (clock_mono_ms() >= until)
 				return false;
-			if (r < 0 && errno != EINTR)
-				return false;
+			(void)nanosleep(&pause, NULL);
 		}
 	}
 	return true;
@@ -415,19 +418,10 @@ int child_start(struct event_base *base, const struct child_how *how, const stru
 	struct child *c;
 	struct pipes p;
 	pid_t pid = 0;
-	int pidfd = -1;
 	int r = open_all(&p);
 
 	if (r == 0)
 		r = fork_child(how, &p, &pid);
-	if (r == 0) {
-		pidfd = pidfd_open(pid, 0); /* close-on-exec by itself */
-		if (pidfd < 0) {
-			r = -errno;
-			(void)kill(-pid, SIGKILL); /* it was exec'ed, so the group is there */
-			(void)waitpid(pid, NULL, 0);
-		}
-	}
 	if (r < 0) {
 		close_all(&p);
 		return r;
@@ -437,7 +431,6 @@ int child_start(struct event_base *base, const struct child_how *how, const stru
 	*c = (struct child){.ops = ops,
 			    .arg = arg,
 			    .pid = pid,
-			    .pidfd = pidfd,
 			    .in = steal_fd(&p.in[1]),
 			    .out = steal_fd(&p.out[0]),
 			    .err = steal_fd(&p.err[0])};
@@ -445,11 +438,12 @@ int child_start(struct event_base *base, const struct child_how *how, const stru
 	c->in_event = event_or_die(event_new(base, c->in, EV_WRITE, on_in, c));
 	c->out_event = event_or_die(event_new(base, c->out, EV_READ | EV_PERSIST, on_out, c));
 	c->err_event = event_or_die(event_new(base, c->err, EV_READ | EV_PERSIST, on_err, c));
-	c->end_event = event_or_die(event_new(base, c->pidfd, EV_READ, on_end, c));
+	c->end_event = event_or_die(evsignal_new(base, SIGCHLD, on_sigchld, c));
 	c->timer = event_or_die(evtimer_new(base, on_timer, c));
 	(void)event_add(c->out_event, NULL);
 	(void)event_add(c->err_event, NULL);
 	(void)event_add(c->end_event, NULL);
+	event_active(c->end_event, EV_SIGNAL, 1); /* in case it ended before we listened */
 	*ret_child = c;
 	return 0;
 }
@@ -474,7 +468,6 @@ void child_free(struct child *c)
 	event_free(c->err_event);
 	event_free(c->out_event);
 	event_free(c->in_event);
-	(void)close(c->pidfd);
 	buf_fini(&c->queue);
 	free(c);
 }

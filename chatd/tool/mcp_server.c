@@ -18,7 +18,6 @@
  */
 #include "chatd/tool/mcp_server.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,8 +39,8 @@ struct mcp_server {
 	void *arg;
 	enum mcp_state state;
 	/* owned */
-	struct tool_conf *conf; /* a reference */
-	char *folder;		/* NULL until the first start, or if the section names one */
+	struct tool_conf *conf;	   /* a reference */
+	struct tool_folder folder; /* none until the first start, or if the section names one */
 	struct child *child;
 	struct event *timer;	   /* start deadline, or back-off */
 	struct event *relist;	   /* list_changed is acted on */
@@ -412,13 +411,13 @@ static int start_child(struct mcp_server *s)
 	char **env;
 	int r;
 
-	if (!how.cwd && !s->folder) {
-		s->folder = tool_folder_new();
-		if (!s->folder)
-			return -errno;
+	if (!how.cwd && !s->folder.path) {
+		r = tool_folder_new(&s->folder);
+		if (r < 0)
+			return r;
 	}
 	if (!how.cwd)
-		how.cwd = s->folder;
+		how.cwd = s->folder.path;
 	env = tool_env_new(s->conf);
 	how.env = env;
 	r = child_start(s->base, &how, &ops, s, &s->child);
@@ -493,7 +492,7 @@ void mcp_server_free(struct mcp_server *s)
 	event_free(s->probe_timer);
 	event_free(s->relist);
 	event_free(s->timer);
-	tool_folder_free(s->folder);
+	tool_folder_fini(&s->folder);
 	tool_conf_unref(s->conf);
 	free(s);
 }

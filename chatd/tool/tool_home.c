@@ -5,21 +5,29 @@
  * keys, NOTIFY_SOCKET, CREDENTIALS_DIRECTORY, LD_PRELOAD) stays here, unless an operator names it
  * for this server. Later words of `env` win over earlier ones and over the list.
  *
- * The folder is for servers whose section names none. It lasts as long as the server is configured
- * and running, over its restarts, and is removed with whatever the server left in it; links in it
- * are removed, not followed.
+ * The folder is for servers whose section names none. It lasts over a server's restarts and is
+ * removed with whatever the server left in it; links in it are removed, not followed. Who uses one
+ * holds a lock on it, which ends with the process however that ends: so a worker that starts can
+ * tell the folders that a killed one left behind, and removes them.
  */
 #include "chatd/tool/tool_home.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/cleanup.h"
 #include "common/require.h"
+
+#define FOLDER "chatd-tool-"
 
 struct env {
 	char **v;
@@ -83,17 +91,11 @@ void tool_env_free(char **env)
 	free(env);
 }
 
-char *tool_folder_new(void)
+static const char *parent(void)
 {
 	const char *tmp = getenv("TMPDIR");
-	struct buf b = BUF_INIT;
 
-	buf_addf(&b, "%s/chatd-tool-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
-	if (!mkdtemp((char *)(uintptr_t)buf_str(&b))) {
-		buf_fini(&b);
-		return NULL;
-	}
-	return buf_steal(&b, NULL);
+	return tmp && *tmp == '/' ? tmp : "/tmp";
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -105,10 +107,80 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
-void tool_folder_free(char *path)
+static void remove_all(const char *path)
 {
-	if (!path)
-		return;
 	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-	free(path);
+}
+
+/* Opens the folder and locks it. The descriptor, or -1 if it is in use, gone, or not ours. */
+static int lock_folder(const char *path)
+{
+	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat there, locked;
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -1;
+	/* it may have been swept, and its name given away, before the lock was ours */
+	if (fstat(fd, &locked) < 0 || lstat(path, &there) < 0 || locked.st_uid != geteuid() ||
+	    there.st_ino != locked.st_ino || there.st_dev != locked.st_dev)
+		return -1;
+	return steal_fd(&fd);
+}
+
+int tool_folder_new(struct tool_folder *f)
+{
+	*f = (struct tool_folder){NULL, -1};
+	/* another worker's sweep may come between the making and the locking: then once more */
+	for (int tries = 0; tries < 3; tries++) {
+		struct buf b = BUF_INIT;
+
+		buf_addf(&b, "%s/" FOLDER "XXXXXX", parent());
+		f->path = buf_steal(&b, NULL);
+		if (!mkdtemp(f->path)) {
+			int error = errno;
+
+			free(steal(f->path));
+			return -error;
+		}
+		f->fd = lock_folder(f->path);
+		if (f->fd >= 0)
+			return 0;
+		(void)rmdir(f->path);
+		free(steal(f->path));
+	}
+	return -EBUSY;
+}
+
+void tool_folder_fini(struct tool_folder *f)
+{
+	if (!f->path)
+		return;
+	remove_all(f->path);
+	(void)close(f->fd);
+	free(f->path);
+	*f = (struct tool_folder){NULL, -1};
+}
+
+void tool_folder_sweep(void)
+{
+	DIR *dir = opendir(parent());
+	const struct dirent *e;
+
+	if (!dir)
+		return;
+	while ((e = readdir(dir))) {
+		struct buf path = BUF_INIT;
+		int fd;
+
+		if (strncmp(e->d_name, FOLDER, strlen(FOLDER)) != 0)
+			continue;
+		buf_addf(&path, "%s/%s", parent(), e->d_name);
+		fd = lock_folder(buf_str(&path));
+		if (fd >= 0) {
+			remove_all(buf_str(&path));
+			(void)close(fd);
+		}
+		buf_fini(&path);
+	}
+	(void)closedir(dir);
 }

@@ -17,6 +17,7 @@
 #include "chatd/tool/ask_user.h"
 #include "chatd/tool/demo_tool.h"
 #include "chatd/tool/mcp_server.h"
+#include "chatd/tool/tool_home.h"
 #include "chatd/tool/tool_policy.h"
 #include "common/json.h"
 #include "common/limits.h"
@@ -84,6 +85,7 @@ struct toolbox *toolbox_new(struct event_base *base, struct tool_conf *const *co
 	t->servers = calloc(n + 1, sizeof(struct mcp_server *));
 	REQUIRE(t->settled && t->servers);
 	mcp_calls_init(&t->built_in, base, "builtin", LIMIT_TOOL_CALL_MS, NULL, NULL);
+	tool_folder_sweep();
 	for (; t->n < n; t->n++)
 		t->servers[t->n] = mcp_server_new(base, confs[t->n], on_changed, t);
 	return t;

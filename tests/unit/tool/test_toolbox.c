@@ -3,8 +3,11 @@
  */
 #include "chatd/tool/toolbox.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -412,6 +415,29 @@ START_TEST(what_a_server_leaves_behind_ends_with_it)
 }
 END_TEST
 
+/* A worker that is killed can't remove its servers' folders: the next one does. */
+START_TEST(folders_that_nobody_uses_any_more_are_removed)
+{
+	char left[128], inside[160], used[128], other[128];
+	int fd;
+
+	(void)snprintf(left, sizeof(left), "%s/chatd-tool-left", rig.tmp);
+	(void)snprintf(inside, sizeof(inside), "%s/file", left);
+	(void)snprintf(used, sizeof(used), "%s/chatd-tool-used", rig.tmp);
+	(void)snprintf(other, sizeof(other), "%s/something", rig.tmp);
+	ck_assert(!mkdir(left, 0700) && !mkdir(used, 0700) && !mkdir(other, 0700));
+	ck_assert_int_eq(symlink(other, inside), 0);
+	fd = open(used, O_RDONLY | O_DIRECTORY);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	rig.box = toolbox_new(rig.base, NULL, 0);
+	ck_assert_int_ne(access(left, F_OK), 0);
+	ck_assert_int_eq(rmdir(used), 0);
+	ck_assert_int_eq(rmdir(other), 0); /* the link was not followed */
+	ck_assert_int_eq(close(fd), 0);
+	end();
+}
+END_TEST
+
 static void count_ready(void *arg)
 {
 	(*(int *)arg)++;
@@ -535,6 +561,7 @@ int main(void)
 	tcase_add_test(t, a_call_that_can_not_be_made_is_a_result_that_says_so);
 	tcase_add_test(t, a_server_sees_nothing_of_ours);
 	tcase_add_test(t, what_a_server_leaves_behind_ends_with_it);
+	tcase_add_test(t, folders_that_nobody_uses_any_more_are_removed);
 	tcase_add_test(t, who_waits_for_the_servers_is_told_once_and_can_be_forgotten);
 	tcase_add_test(t, a_toolbox_is_freed_with_servers_starting_and_calls_open);
 	tcase_add_test(t, tools_are_offered_under_names_that_lead_back_to_them);
