@@ -655,6 +655,9 @@ int event_log_withdraw(struct event_log *l, struct log_session *s, uint64_t gene
 			w->done(w->arg, false);
 		write_free(w);
 	}
+	/* something must be tried, or nobody finds out that the log can be written again */
+	if (l->stalled && l->n_pending == 0)
+		event_log_write(l, SQL_PROBE, NULL, NULL, 0, "");
 	return found ? 0 : -1;
 }
 

@@ -120,6 +120,7 @@
 	S(EVENTS_DELETE, 0,                                                                        \
 	  "DELETE FROM events WHERE session = ?1 AND "                                             \
 	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                                     \
+	S(PROBE, 0, "UPDATE event_types SET name = name WHERE type = 1")                           \
 	/* reads */                                                                                \
 	S(SESSION_BY_ID, 0, "SELECT " SESSION_COLUMNS " FROM sessions WHERE id = ?1")              \
 	S(SESSIONS_PAGE, 0,                                                                        \
