@@ -4,9 +4,11 @@
 #include "chatd/store/event_log.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <signal.h>
@@ -233,6 +235,86 @@ START_TEST(a_locked_log_stalls_and_resumes_by_itself)
 }
 END_TEST
 
+/* FAF-2, FAF-4: a start that could not be stored in time is taken back as if it had never been. */
+START_TEST(a_withdrawn_run_is_never_written)
+{
+	sqlite3 *db;
+
+	start_run(1, "turn_1", 1);
+	event_at(1, 1);
+	event_log_commit(log_);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), 0);
+	event_at(1, 2); /* the end of the run before stays */
+	start_run(2, "turn_2", 3);
+	event_at(2, 3);
+	event_log_after(log_, &session, on_after, "post");
+	event_log_commit(log_);
+	ck_assert(event_log_is_stalled(log_));
+	told[0] = '\0';
+	ck_assert_int_eq(event_log_withdraw(log_, &session, 2), 0);
+	ck_assert_str_eq(told, "post- ");
+	ck_assert_int_eq(event_log_withdraw(log_, &session, 2), -1);
+	ck_assert_int_eq(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), 0);
+	(void)sqlite3_close(db);
+	while (event_log_is_stalled(log_)) {
+		ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+		event_log_commit(log_);
+	}
+	ck_assert_str_eq(told, "post- e1:2 ");
+	ck_assert_int_eq(scalar("SELECT max(seq) FROM events"), 2);
+	ck_assert_int_eq(scalar("SELECT generation FROM sessions"), 1);
+}
+END_TEST
+
+/* FAF-4: with nothing left to write, the log still finds out that it can be written again. */
+START_TEST(a_stalled_log_with_nothing_pending_recovers)
+{
+	sqlite3 *db;
+
+	event_log_commit(log_);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), 0);
+	start_run(1, "turn_1", 1);
+	event_at(1, 1);
+	event_log_commit(log_);
+	ck_assert_int_eq(event_log_withdraw(log_, &session, 1), 0);
+	ck_assert(event_log_is_stalled(log_));
+	ck_assert_int_eq(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), 0);
+	(void)sqlite3_close(db);
+	while (event_log_is_stalled(log_)) {
+		ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+		event_log_commit(log_);
+	}
+	ck_assert_int_eq(n_unstalls, 1);
+}
+END_TEST
+
+/* A process that was stopped inside the gate stalls the others, and no longer than it stays there. */
+START_TEST(a_gate_that_is_held_stalls_and_resumes)
+{
+	char gate[160];
+	int fd;
+
+	start_run(1, "turn_1", 1);
+	event_log_commit(log_);
+	(void)snprintf(gate, sizeof(gate), "%s-gate", path);
+	fd = open(gate, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	event_at(1, 1);
+	event_log_commit(log_);
+	ck_assert(event_log_is_stalled(log_));
+	ck_assert_str_eq(told, "");
+	(void)close(fd);
+	while (event_log_is_stalled(log_)) {
+		ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+		event_log_commit(log_);
+	}
+	ck_assert_str_eq(told, "e1:1 ");
+}
+END_TEST
+
 /* FAF-4: a full disk loses and invents nothing. The limit on file size stands in for the disk. */
 START_TEST(a_full_disk_stalls_and_nothing_is_lost)
 {
@@ -456,6 +538,9 @@ int main(void)
 	tcase_add_test(tc, a_stale_generation_can_not_write);
 	tcase_add_test(tc, a_seq_is_never_used_twice);
 	tcase_add_test(tc, a_locked_log_stalls_and_resumes_by_itself);
+	tcase_add_test(tc, a_withdrawn_run_is_never_written);
+	tcase_add_test(tc, a_stalled_log_with_nothing_pending_recovers);
+	tcase_add_test(tc, a_gate_that_is_held_stalls_and_resumes);
 	tcase_add_test(tc, a_full_disk_stalls_and_nothing_is_lost);
 	tcase_add_test(tc, a_cursor_is_served_or_told_why_not);
 	tcase_add_loop_test(tc, a_page_ends_before_an_event_that_it_can_not_carry, 0,
