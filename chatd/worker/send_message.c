@@ -157,6 +157,15 @@ static void continue_session(struct session *s, struct link *l, const struct msg
 				 fault == FAULT_ALREADY_PROCESSING ? session_busy_json(s) : NULL);
 }
 
+/* Would one turn more run? Not if it waits in line, is refused, or takes the place of one that
+ * runs. */
+static bool adds_a_turn(const struct session *s, struct str on_busy)
+{
+	if (!s || !session_is_busy(s))
+		return true;
+	return s->waiting && str_eq(on_busy, "interrupt");
+}
+
 static void start(struct worker *w, struct link *l, const struct msg_send_message *m,
 		  struct session *s, const json_t *content, const struct idempotency_key *key)
 {
@@ -176,7 +185,8 @@ static void start(struct worker *w, struct link *l, const struct msg_send_messag
 					   fault == FAULT_UNKNOWN_MODEL ? "model" : "provider"));
 		return;
 	}
-	if (w->stopping || w->n_turns >= (size_t)w->options->max_turns) {
+	if (w->stopping ||
+	    (adds_a_turn(s, m->on_busy) && w->n_turns >= (size_t)w->options->max_turns)) {
 		link_reply_fault(l, m->req,
 				 w->stopping ? FAULT_WORKER_UNAVAILABLE : FAULT_OVERLOADED, NULL);
 		return;

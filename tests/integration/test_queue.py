@@ -239,6 +239,31 @@ def test_delete_takes_the_queue_with_it(t):
     tap.eq(t.up.of("never asked"), [], "requests")
 
 
+def test_a_full_worker_still_takes_what_adds_no_turn(t):
+    """SDC-2, API-4"""
+    with ToolStack(t.up, workers=1, keys={"max_turns": 1}) as s:
+        t.up.on("the only one", hang(chunk("x")))
+        first = s.say("the only one")
+        sid = first["session_id"]
+        until(lambda: s.log.text(sid) == "x", "text")
+        r = s.post("no", sid)
+        tap.eq((code(r), r.error()["turn_id"]), ((409, "already_processing"), first["turn_id"]), "refused for its own reason")
+        one = queued(s, sid, "in line")
+        tap.eq(code(s.post("elsewhere")), (503, "overloaded"), "another session")
+        t.up.on("instead", text("instead."))
+        now = s.say("instead", sid, on_busy="interrupt")
+        wait_all(s, now, one)
+        tap.eq([c for r, c, _ in answers(s, sid) if r == "assistant"], ["x", "instead.", "in line."], "answers")
+        t.up.on("asks first", D.calls(("c1", "asks__write", '{"text":"q"}')), D.text("never"))
+        waits = s.say("asks first")["session_id"]
+        s.wait_waiting(waits)
+        t.up.on("runs", hang(chunk("x")))
+        runs = s.say("runs")["session_id"]
+        tap.eq(code(s.post("more", waits, on_busy="interrupt")), (503, "overloaded"), "instead of one that waits")
+        tap.eq(s.snapshot(waits)["state"], "waiting", "it still waits")
+        s.abort(runs)
+
+
 # --- interrupt ---
 
 
