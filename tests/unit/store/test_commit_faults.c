@@ -91,12 +91,16 @@ static void on_after(void *arg, bool ok)
 	(void)snprintf(told + n, sizeof(told) - n, "%s%s ", (const char *)arg, ok ? "+" : "-");
 }
 
+static void add_event(void);
+
 static void commit(const char *name)
 {
 	static char names[] = "a\0b\0c\0d\0e\0f";
 
 	event_log_after(log_, &session, on_after, names + 2 * (*name - 'a'));
 	event_log_commit(log_);
+	if (*name == 'c') /* a worker goes on appending, whatever became of the commit */
+		add_event();
 	while (event_log_is_stalled(log_)) {
 		(void)event_base_loop(base, EVLOOP_ONCE);
 		event_log_commit(log_);
@@ -161,16 +165,18 @@ static bool whole(void)
 	bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK;
 
 	ok = ok && says(db, "PRAGMA integrity_check(1)", "ok");
-	ok = ok && says(db, "SELECT group_concat(seq, ' ') FROM events", "1 2 3 4 5 6 7");
-	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM sessions", "1idle7");
-	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM turns", "1done7");
+	ok = ok && says(db, "SELECT group_concat(seq, ' ') FROM events", "1 2 3 4 5 6 7 8");
+	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM sessions", "1idle8");
+	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM turns", "1done8");
 	(void)sqlite3_close(db);
 	return ok;
 }
 
 static enum outcome case_in_child(void)
 {
-	static const char want[] = "a+ 1 2 3 b+ 4 5 6 c+ 7 d+ e+ f+ ";
+	static const char want[] = "a+ 1 2 3 b+ 4 5 6 c+ 7 8 d+ e+ f+ ";
+	/* the third commit did not happen: what was appended meanwhile is in its second try */
+	static const char want_again[] = "a+ 1 2 3 b+ 4 5 6 7 c+ 8 d+ e+ f+ ";
 	char cmd[64];
 	const char *why;
 	bool ok;
@@ -194,7 +200,7 @@ static enum outcome case_in_child(void)
 	log_turn_unref(turn);
 	event_base_free(base);
 	ok = whole();
-	if (strcmp(told, want) != 0) {
+	if (strcmp(told, want) != 0 && strcmp(told, want_again) != 0) {
 		(void)fprintf(stderr, "%s, case %d: told %s\n", fault->name, fault_at, told);
 		ok = false;
 	}
