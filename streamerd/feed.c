@@ -18,7 +18,10 @@
  *
  * until=idle: events tell when a turn begins; that one has ended does not tell whether the next
  * one waits in the queue. So at the end of a turn the state is unknown, and if somebody wants to
- * know, a snapshot is fetched and says it.
+ * know, a snapshot is fetched and says it. Who comes to see a turn that another streamerd started
+ * may be here before its first event. So that nothing runs is believed only for those who were here
+ * when the worker was asked: `asks` numbers the snapshots that were asked for, `answered` is the
+ * last that came, and a join remembers what `asks` was.
  */
 #include "streamerd/feed.h"
 
@@ -316,6 +319,7 @@ static void take_snapshot(struct feed *f, const struct msg_snapshot *s)
 	f->snapshot_at = clock_mono_ms();
 	hub_keeps_snapshot(f->hub, f, true);
 	f->snapshot_is_fresh = true;
+	f->answered = f->asks;
 	if (s->seq == tail_last_seq(&f->tail))
 		f->activity = sse_snapshot_is_idle(s->payload) ? FEED_IDLE : FEED_BUSY;
 }
@@ -354,7 +358,9 @@ static void ask_for_snapshot(struct feed *f)
 	if (!f->snapshot_req) {
 		f->join_fault = FAULT_WORKER_UNAVAILABLE;
 		feed_rest(f);
+		return;
 	}
+	f->asks++;
 }
 
 struct block *feed_snapshot(struct feed *f, enum sse_reason reason)
@@ -400,15 +406,21 @@ enum feed_found feed_locate(struct feed *f, uint64_t generation, uint64_t seq,
 	return FEED_FOUND;
 }
 
-bool feed_ends_here(struct feed *f, bool until_idle)
+/* Is it known what runs, to somebody who came when `asks` was that? If not, it is asked. */
+static bool knows_activity(struct feed *f, uint32_t came_at)
+{
+	if (f->activity == FEED_BUSY || (f->activity == FEED_IDLE && f->answered > came_at))
+		return true;
+	ask_for_snapshot(f);
+	return false;
+}
+
+bool feed_ends_here(struct feed *f, bool until_idle, uint32_t came_at)
 {
 	if (f->is_cleared)
 		return true;
-	if (!until_idle || f->state != FEED_LIVE)
-		return false;
-	if (f->activity == FEED_UNKNOWN)
-		ask_for_snapshot(f);
-	return f->activity == FEED_IDLE;
+	return until_idle && f->state == FEED_LIVE && knows_activity(f, came_at) &&
+	       f->activity == FEED_IDLE;
 }
 
 /* --- settling --- */
@@ -426,10 +438,8 @@ static int settle_returning(struct feed *f, struct join *j)
 		j->reason = at.reason;
 		return 0;
 	case FEED_AT_END:
-		if (j->until_idle && f->activity == FEED_UNKNOWN) {
-			ask_for_snapshot(f);
+		if (j->until_idle && !knows_activity(f, j->came_at))
 			return 0;
-		}
 		if (j->until_idle && f->activity == FEED_IDLE) {
 			join_nothing(j);
 			return 1;
@@ -452,6 +462,11 @@ static void settle_join(struct feed *f, struct join *j)
 	}
 	if (f->state != FEED_LIVE || (j->has_cursor && settle_returning(f, j)) || j->has_cursor)
 		return;
+	if (j->until_idle && f->answered <= j->came_at && f->activity != FEED_BUSY) {
+		/* the one at hand may be from before the turn for which it came */
+		ask_for_snapshot(f);
+		return;
+	}
 	snapshot = feed_snapshot(f, j->reason);
 	if (snapshot)
 		join_accept(j, snapshot, 0, snapshot->before_generation, snapshot->before_seq);

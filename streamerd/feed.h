@@ -39,10 +39,11 @@ struct feed {
 	unsigned worker;		      /* whom it is, or was last, subscribed at */
 	uint64_t sub;			      /* 0 if not subscribed */
 	uint64_t subscribe_req, snapshot_req; /* open calls, 0 if none */
-	bool is_gone;		/* the worker knows no such session: ends with its last viewer */
-	bool is_cleared;	/* session_cleared was seen: viewers end behind it */
-	bool snapshot_is_fresh; /* arrived in this pass: good for all who wait for it */
-	enum fault join_fault;	/* all who wait now are refused with it */
+	uint32_t asks, answered; /* number of the last snapshot asked for; of the last that came */
+	bool is_gone;		 /* the worker knows no such session: ends with its last viewer */
+	bool is_cleared;	 /* session_cleared was seen: viewers end behind it */
+	bool snapshot_is_fresh;	 /* arrived in this pass: good for all who wait for it */
+	enum fault join_fault;	 /* all who wait now are refused with it */
 
 	struct tail tail;	/* tail.n == 0 until the first subscription */
 	struct block *snapshot; /* owned reference; the last one fetched, or NULL */
@@ -86,5 +87,5 @@ enum feed_found feed_locate(struct feed *f, uint64_t generation, uint64_t seq,
  * one; or NULL: it has been asked for.
  */
 struct block *feed_snapshot(struct feed *f, enum sse_reason reason);
-/* Does the stream of a viewer that has everything end now? */
-bool feed_ends_here(struct feed *f, bool until_idle);
+/* Does the stream of a viewer that has everything, and came when `asks` was that, end now? */
+bool feed_ends_here(struct feed *f, bool until_idle, uint32_t came_at);

@@ -28,6 +28,7 @@ struct join *join_new(struct feed *f, struct owner *o, const struct join_request
 	j->owner = o;
 	j->ops = r->ops;
 	j->arg = r->arg;
+	j->came_at = f->asks;
 	j->until_idle = r->until_idle;
 	j->has_cursor = r->has_cursor;
 	if (r->has_cursor && !chat_event_parse_id(r->cursor, &j->generation, &j->seq)) {
@@ -78,6 +79,7 @@ void join_accept(struct join *j, struct block *first, size_t off, uint64_t gener
 	auto_buf struct buf head = BUF_INIT;
 	struct viewer_start start = {.owner = j->owner,
 				     .until_idle = j->until_idle,
+				     .came_at = j->came_at,
 				     .block = first,
 				     .off = off,
 				     .generation = generation,

@@ -18,6 +18,7 @@ struct join {
 	void *arg;
 	uint64_t generation, seq; /* the cursor, if has_cursor */
 	enum sse_reason reason;	  /* why it gets a snapshot though it had a cursor */
+	uint32_t came_at;	  /* feed->asks when it came */
 	bool has_cursor;
 	bool until_idle;
 };

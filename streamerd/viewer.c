@@ -214,7 +214,7 @@ void viewer_push(struct viewer *v)
 			return;
 		}
 		if (v->block == tail_last(&f->tail)) {
-			if (feed_ends_here(f, v->until_idle)) {
+			if (feed_ends_here(f, v->until_idle, v->came_at)) {
 				viewer_end(v, f->is_cleared ? VIEWER_CLEARED : VIEWER_IDLE);
 				return;
 			}
@@ -311,6 +311,7 @@ void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_s
 	v->fd = fd;
 	v->owner = start->owner;
 	v->until_idle = start->until_idle;
+	v->came_at = start->came_at;
 	v->block = start->block;
 	v->off = (uint32_t)start->off;
 	v->generation = start->generation;

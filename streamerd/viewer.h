@@ -27,6 +27,7 @@ struct viewer {
 	int64_t progress;	       /* when its socket last took something, monotonic ms */
 	uint32_t off;		       /* in block */
 	uint32_t part;		       /* without a block: bytes sent of the event after seq */
+	uint32_t came_at;	       /* feed->asks when it came */
 	int fd;			       /* owned */
 	uint8_t slot;
 	uint8_t reason;	      /* enum sse_reason: it needs a snapshot because of it */
@@ -39,6 +40,7 @@ TAILQ_HEAD(viewer_list, viewer);
 struct viewer_start {
 	struct owner *owner; /* the count goes over */
 	bool until_idle;
+	uint32_t came_at;
 	struct block *block; /* a reference that goes over, or NULL ... */
 	size_t off;
 	uint64_t generation, seq; /* ... then this is the cursor */
