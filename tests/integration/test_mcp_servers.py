@@ -160,7 +160,7 @@ def test_a_prompt_for_a_real_server_outlives_a_kill(t):
 def test_no_server_is_left_behind(t):
     """TOL-1"""
     t.check_end()
-    until(lambda: not processes("node_modules/.bin/mcp-server-"), "no server is left")
+    until(lambda: not processes(npm.bin_folder() + "/mcp-server-"), "no server is left")
 
 
 if __name__ == "__main__":

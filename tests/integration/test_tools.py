@@ -404,9 +404,9 @@ BAD = {
 }
 
 
-def bad_sections(_):
+def bad_sections(folder):
     """Those that never answer are given up after a second."""
-    return "".join(section(m.replace("_", "-"), bad_command(m), permission="allow",
+    return "".join(section(m.replace("_", "-"), bad_command(m, folder), permission="allow",
                            timeout="1s" if "did not answer" in BAD[m][0] else "60s") for m in BAD)
 
 
@@ -440,7 +440,7 @@ def test_a_server_that_misbehaves_costs_only_its_own_call(t):
         assert not wrong, "\n".join(wrong)
         tap.eq(healthy(s), pids, "the workers are the same")
         s.check_end()
-        left = until(lambda: not processes("bad_mcp_server.py"), "no server is left behind")
+        left = until(lambda: not processes("bad_mcp_server.py", s.folder), "no server is left behind")
         assert left
 
 
