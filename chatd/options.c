@@ -172,6 +172,7 @@ static const struct conf_key keys[] = {
 	PROV("extra", conf_string, extra),
 	PROV("max_tokens", conf_count, max_tokens),
 	PROV("stream_options", conf_bool, stream_options),
+	PROV("tools", conf_bool, tools),
 	PROV("max_retries", conf_count, max_retries),
 	PROV("connect_timeout", conf_seconds, connect_ms),
 	PROV("first_byte_timeout", conf_seconds, first_byte_ms),

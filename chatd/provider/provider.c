@@ -54,6 +54,7 @@ struct provider_conf *provider_conf_new(const char *name)
 	c->name = str_dup(str_of(name));
 	c->refs = 1;
 	c->stream_options = true;
+	c->tools = true;
 	c->max_retries = LIMIT_RETRIES;
 	c->connect_ms = LIMIT_CONNECT_MS;
 	c->first_byte_ms = LIMIT_FIRST_BYTE_MS;

@@ -32,6 +32,7 @@ struct provider_conf {
 	char *extra;	    /* a JSON object whose members are merged into each request */
 	int max_tokens;	    /* 0: not sent (openai); anthropic needs one and has a default */
 	bool stream_options; /* openai: ask for usage */
+	bool tools;	     /* offer tools; off for models that can't call any */
 	int max_retries;
 	int64_t connect_ms, first_byte_ms, idle_ms;
 	int rate; /* demo: chunks a second, 0 as fast as it goes */

@@ -256,7 +256,7 @@ static void ask(void *arg)
 		.model = t->model,
 		.system = t->session->system,
 		.messages = messages,
-		.tools = json_array_size(tools) ? tools : NULL,
+		.tools = t->provider->tools && json_array_size(tools) ? tools : NULL,
 		.session_id = t->session->log.id,
 		.turn_id = t->ref->id,
 	};
