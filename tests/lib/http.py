@@ -125,6 +125,12 @@ def read_response(reader, method, timeout):
 
 
 def connect(port, timeout=10):
+    """To a port of loopback, or to a Unix socket whose path is given in its place."""
+    if isinstance(port, str):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(scaled(timeout))
+        sock.connect(port)
+        return sock
     sock = socket.create_connection(("127.0.0.1", port), timeout=scaled(timeout))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
@@ -132,7 +138,7 @@ def connect(port, timeout=10):
 
 def head(method, target, port, headers, body):
     """Bytes of a request. A header given as None is left out."""
-    lines = {"Host": f"127.0.0.1:{port}"}
+    lines = {"Host": "localhost" if isinstance(port, str) else f"127.0.0.1:{port}"}
     if body is not None:
         lines["Content-Type"] = "application/json"
         lines["Content-Length"] = str(len(body))
