@@ -8,6 +8,7 @@
 
 #include <pwd.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "chatd/worker/requests.h"
 #include "common/json.h"
@@ -54,7 +55,11 @@ static void on_down(void *arg, const char *why)
 {
 	struct link *l = arg;
 
-	log_info("link.down", "link=%llu why=\"%s\"", (unsigned long long)l->id, why);
+	/* leaving is life, everything else is a breach that an operator should see */
+	if (strcmp(why, "peer closed") == 0)
+		log_info("link.down", "link=%llu why=\"%s\"", (unsigned long long)l->id, why);
+	else
+		log_warning("link.down", "link=%llu why=\"%s\"", (unsigned long long)l->id, why);
 	link_free(l);
 }
 
