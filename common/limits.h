@@ -34,6 +34,7 @@
 #define LIMIT_VIEWER_STALL_MS	60000		/* a viewer with data waiting whose socket takes none */
 #define LIMIT_FEED_LINGER_MS	5000		/* a feed without viewers is kept this long for a reload */
 #define LIMIT_FEED_REST_MS	1000		/* a feed whose worker failed it asks again after this */
+#define LIMIT_FEED_DARK_MS	3000		/* a worker away for longer is told to viewers: no restart takes it */
 #define LIMIT_REPLAY_EVENTS	256		/* events in one replay page */
 #define LIMIT_REPLAY_BYTES	(256 * 1024)	/* bytes of one replay page, whichever is reached first */
 #define LIMIT_REPLAY_PAGES	4		/* fetched pages that a feed keeps for others to share */
@@ -50,6 +51,7 @@
 #define LIMIT_CALL_MS		10000		/* a streamerd request that no worker answers: 503 */
 #define LIMIT_BUS_RETRY_MIN_MS	50		/* streamerd tries a lost worker again after this ... */
 #define LIMIT_BUS_RETRY_MAX_MS	2000		/* ... doubling to this: a restart is noticed soon */
+#define LIMIT_BUS_REPEAT_MS	60000		/* why a worker can't be reached is logged again after this */
 #define LIMIT_HELLO_MS		5000		/* a peer that does not say hello */
 #define LIMIT_CALLS		10000		/* open calls to one worker */
 
@@ -81,6 +83,7 @@
 #define LIMIT_ERROR_BODY	(64 * 1024)	/* of an error body, the rest is not read */
 #define LIMIT_CONNECT_MS	10000		/* default of connect_timeout */
 #define LIMIT_FIRST_BYTE_MS	300000		/* default of first_byte_timeout: prompt processing takes minutes */
+#define LIMIT_WATCH_RETRY_MS	50		/* a socket for which epoll had no room is tried again */
 #define LIMIT_IDLE_MS		120000		/* default of idle_timeout between bytes */
 #define LIMIT_RETRIES		2		/* default of max_retries, after the first try */
 #define LIMIT_RETRY_AFTER_MS	60000		/* a longer Retry-After ends the turn instead of waiting */

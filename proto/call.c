@@ -16,6 +16,7 @@
 
 struct call {
 	uint64_t req;
+	enum msg_type asked;
 	call_done_fn done;
 	void *arg;
 	int64_t deadline;
@@ -27,7 +28,9 @@ struct calls {
 	TAILQ_HEAD(, call) list; /* owned */
 	struct call *by_req;
 	uint64_t last_req;
-	struct event *timer; /* owned */
+	struct event *timer;				    /* owned */
+	void (*unanswered)(void *arg, enum msg_type asked); /* may be NULL */
+	void *unanswered_arg;
 };
 
 static void arm(struct calls *c)
@@ -67,8 +70,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	int64_t now = clock_mono_ms();
 	struct call *call;
 
-	while ((call = TAILQ_FIRST(&c->list)) && call->deadline <= now)
+	while ((call = TAILQ_FIRST(&c->list)) && call->deadline <= now) {
+		if (c->unanswered)
+			c->unanswered(c->unanswered_arg, call->asked);
 		end(c, call, NULL, FAULT_WORKER_UNAVAILABLE);
+	}
 	arm(c);
 }
 
@@ -100,7 +106,14 @@ void calls_free(struct calls *c)
 	free(c);
 }
 
-uint64_t call_start(struct calls *c, call_done_fn done, void *arg)
+void calls_on_unanswered(struct calls *c, void (*unanswered)(void *arg, enum msg_type asked),
+			 void *arg)
+{
+	c->unanswered = unanswered;
+	c->unanswered_arg = arg;
+}
+
+uint64_t call_start(struct calls *c, enum msg_type asked, call_done_fn done, void *arg)
 {
 	struct call *call;
 
@@ -109,6 +122,7 @@ uint64_t call_start(struct calls *c, call_done_fn done, void *arg)
 	call = calloc(1, sizeof(*call));
 	REQUIRE(call);
 	call->req = ++c->last_req;
+	call->asked = asked;
 	call->done = done;
 	call->arg = arg;
 	call->deadline = clock_mono_ms() + LIMIT_CALL_MS;

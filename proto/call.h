@@ -20,8 +20,15 @@ typedef void (*call_done_fn)(void *arg, const struct msg *answer, enum fault why
 struct calls *calls_new(struct event_base *base);
 void calls_free(struct calls *c); /* ends what is open with FAULT_WORKER_UNAVAILABLE, then frees */
 
-/* The number to put into the request, or 0 if LIMIT_CALLS is reached (done is not called). */
-uint64_t call_start(struct calls *c, call_done_fn done, void *arg);
+/* Told of each call whose deadline has passed, before its `done`: a peer that is there and mute. */
+void calls_on_unanswered(struct calls *c, void (*unanswered)(void *arg, enum msg_type asked),
+			 void *arg);
+
+/*
+ * The number to put into the request, or 0 if LIMIT_CALLS is reached (done is not called). asked:
+ * what the request is.
+ */
+uint64_t call_start(struct calls *c, enum msg_type asked, call_done_fn done, void *arg);
 /* The caller is no longer interested: done will not be called. */
 void call_forget(struct calls *c, uint64_t req);
 /* Hands over an answer; 0 if nobody waits for it. */

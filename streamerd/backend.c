@@ -12,6 +12,10 @@
  * later hello gives another number (chatd was started again with another configuration), the
  * links are made to fit: which worker owns a session follows from the number.
  *
+ * Why a link can't be used is logged when the reason is another than the last one told, and once a
+ * minute as long as it stays; so is, in total and as often as the limiter allows, what a worker
+ *that is there did not answer.
+ *
  * What a worker sends is checked here as far as this process relies on it: an event that could
  * break the framing of a stream ends the channel, not the process.
  */
@@ -23,6 +27,7 @@
 #include <string.h>
 
 #include "common/backoff.h"
+#include "common/clock.h"
 #include "common/id.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -41,6 +46,8 @@ struct link {
 	struct event *retry;	 /* owned */
 	unsigned attempts;
 	bool up;
+	char why[96];	 /* why it is down, as last told; "" once it is up */
+	int64_t told_at; /* monotonic ms */
 };
 
 struct backend {
@@ -52,7 +59,7 @@ struct backend {
 	struct link *links[LIMIT_WORKERS]; /* owned; [0] always exists */
 	unsigned workers;		   /* 0: not known yet */
 	unsigned next;			   /* whose turn it is in backend_pick() */
-	struct log_limit lines;
+	struct log_limit lines, unanswered;
 };
 
 static void wait_and_retry(struct link *l)
@@ -64,6 +71,20 @@ static void wait_and_retry(struct link *l)
 	(void)event_add(l->retry, &tv);
 }
 
+/* Is it worth a line that the link is down because of that? */
+static bool is_news(struct link *l, const char *why)
+{
+	int64_t now = clock_mono_ms();
+	char text[sizeof(l->why)];
+
+	(void)snprintf(text, sizeof(text), "%s", why);
+	if (strcmp(text, l->why) == 0 && now - l->told_at < LIMIT_BUS_REPEAT_MS)
+		return false;
+	memcpy(l->why, text, sizeof(text));
+	l->told_at = now;
+	return log_allowed(&l->backend->lines, 20) != 0;
+}
+
 static void link_down(struct link *l, const char *why)
 {
 	bool was_up = l->up;
@@ -71,7 +92,7 @@ static void link_down(struct link *l, const char *why)
 	l->up = false;
 	channel_free(l->channel);
 	l->channel = NULL;
-	if ((was_up || l->attempts == 0) && log_allowed(&l->backend->lines, 20))
+	if (is_news(l, why))
 		log_warning("bus.down", "worker=%u why=\"%s\"", l->worker, log_safe(why));
 	wait_and_retry(l);
 	if (!was_up)
@@ -126,6 +147,7 @@ static void on_up(void *arg, const struct msg_hello *peer)
 		return;
 	}
 	l->attempts = 0;
+	l->why[0] = '\0';
 	l->up = true;
 	stats.bus_ups++;
 	log_notice("bus.up", "worker=%u of=%u", l->worker, (unsigned)peer->workers);
@@ -204,13 +226,22 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	n = snprintf(path, sizeof(path), "%s/worker-%u.sock", b->dir, l->worker);
 	s = n > 0 && n < (int)sizeof(path) ? sock_connect_unix(path) : -ENAMETOOLONG;
 	if (s < 0) {
-		if (l->attempts == 0)
+		if (is_news(l, strerror(-s)))
 			log_warning("bus.unreachable", "worker=%u path=\"%s\" error=\"%s\"",
 				    l->worker, log_safe(path), strerror(-s));
 		wait_and_retry(l);
 		return;
 	}
 	l->channel = channel_new(b->base, s, FROM_STREAMERD, &hello, b->peer_uid, &channel_ops, l);
+}
+
+static void on_unanswered(void *arg, enum msg_type asked)
+{
+	struct link *l = arg;
+
+	if (log_allowed(&l->backend->unanswered, 5))
+		log_warning("bus.unanswered", "worker=%u message=%s after_ms=%d", l->worker,
+			    msg_name(asked), LIMIT_CALL_MS);
 }
 
 static struct link *link_new(struct backend *b, unsigned worker)
@@ -222,6 +253,7 @@ static struct link *link_new(struct backend *b, unsigned worker)
 	l->backend = b;
 	l->worker = worker;
 	l->calls = calls_new(b->base);
+	calls_on_unanswered(l->calls, on_unanswered, l);
 	l->retry = evtimer_new(b->base, on_retry, l);
 	REQUIRE(l->retry);
 	(void)event_add(l->retry, &now);
@@ -285,7 +317,7 @@ uint64_t backend_call(struct backend *b, unsigned worker, struct msg *m, call_do
 
 	if (!backend_is_up(b, worker))
 		return 0;
-	req = call_start(b->links[worker]->calls, done, arg);
+	req = call_start(b->links[worker]->calls, m->type, done, arg);
 	if (req) {
 		m->status.req = req; /* first in each request: messages.h */
 		channel_send(b->links[worker]->channel, m);

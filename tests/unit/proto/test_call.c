@@ -43,8 +43,8 @@ START_TEST(a_call_ends_with_its_answer_and_later_answers_are_ignored)
 	struct calls *c = calls_new(base);
 	struct msg m = {.type = MSG_REPLY};
 	struct outcome a = {0}, b = {0};
-	uint64_t first = call_start(c, on_done, &a);
-	uint64_t second = call_start(c, on_done, &b);
+	uint64_t first = call_start(c, MSG_STATUS, on_done, &a);
+	uint64_t second = call_start(c, MSG_STATUS, on_done, &b);
 
 	ck_assert_uint_ne(first, second);
 	ck_assert_uint_eq(calls_open(c), 2);
@@ -71,10 +71,10 @@ START_TEST(a_call_ends_at_its_deadline_and_the_next_goes_on)
 
 	/* between setting the deadline and setting the timer, nearly all of the time passes */
 	step_ms = LIMIT_CALL_MS - 10;
-	(void)call_start(c, on_done, &a);
+	(void)call_start(c, MSG_STATUS, on_done, &a);
 	skipped_ms -= step_ms; /* one look at the clock too many */
 	step_ms = 0;
-	(void)call_start(c, on_done, &b);
+	(void)call_start(c, MSG_STATUS, on_done, &b);
 	(void)event_base_loop(base, EVLOOP_ONCE);
 	while (a.failed == 0) /* the timer may be a moment early, and is set again */
 		(void)event_base_loop(base, EVLOOP_ONCE);
@@ -92,7 +92,7 @@ START_TEST(all_calls_end_when_the_channel_goes_down)
 	struct outcome o[10] = {{0}};
 
 	for (int i = 0; i < 10; i++)
-		(void)call_start(c, on_done, &o[i]);
+		(void)call_start(c, MSG_STATUS, on_done, &o[i]);
 	calls_fail(c);
 	for (int i = 0; i < 10; i++)
 		ck_assert(o[i].failed == 1 && o[i].answered == 0);
@@ -109,8 +109,8 @@ START_TEST(there_is_a_limit_of_open_calls)
 	struct outcome o = {0};
 
 	for (int i = 0; i < LIMIT_CALLS; i++)
-		ck_assert_uint_ne(call_start(c, on_done, &o), 0);
-	ck_assert_uint_eq(call_start(c, on_done, &o), 0);
+		ck_assert_uint_ne(call_start(c, MSG_STATUS, on_done, &o), 0);
+	ck_assert_uint_eq(call_start(c, MSG_STATUS, on_done, &o), 0);
 	ck_assert_uint_eq(calls_open(c), LIMIT_CALLS);
 	calls_free(c);
 	ck_assert_int_eq(o.failed, LIMIT_CALLS);
