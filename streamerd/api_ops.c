@@ -154,6 +154,7 @@ static void add_own(struct app *app, struct buf *b)
 	const char *last = "";
 
 	stats.connections = http_server_connections(app->http);
+	stats.full = http_server_times_full(app->http);
 #define S(name, type, labels, metric, help)                                          \
 	if (strcmp(last, metric) != 0)                                               \
 		add_help(b, "streamerd", metric, type, help);                        \

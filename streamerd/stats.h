@@ -15,6 +15,7 @@
 	S(requests_5xx, "counter", "status=\"5xx\"", "requests_total", "")                       \
 	S(requests_gone, "counter", "status=\"gone\"", "requests_total", "")                     \
 	S(connections, "gauge", "", "connections", "HTTP connections open, viewers not counted") \
+	S(full, "counter", "", "connections_full_total", "times max_connections was reached")    \
 	S(viewers, "gauge", "", "viewers", "SSE streams open")                                   \
 	S(feeds, "gauge", "", "feeds", "sessions subscribed to")                                 \
 	S(joins, "counter", "", "joins_total", "SSE streams begun")                              \

@@ -89,6 +89,8 @@ void http_server_free(struct http_server *s);
 void http_server_listen(struct http_server *s, int fd);
 /* Open connections of the layer, without those handed over. */
 size_t http_server_connections(const struct http_server *s);
+/* How often accepting stopped because max_connections was reached and none was idle. */
+uint64_t http_server_times_full(const struct http_server *s);
 /* Counts one more or less connection that the layer handed over, against max_connections. */
 void http_server_count_taken(struct http_server *s, int delta);
 

@@ -50,7 +50,8 @@ struct http_server {
 	bool listening;				       /* the listeners' events are added */
 	bool paused;				       /* accept(2) failed a moment ago */
 	bool draining;
-	struct log_limit accept_log;
+	struct log_limit accept_log, full_log;
+	uint64_t times_full; /* that accepting stopped for want of room */
 	char scratch[LIMIT_HTTP_READ];
 };
 
@@ -73,6 +74,14 @@ static void pause_accepting(struct http_server *s)
 	REQUIRE(event_add(s->accept_ev, &tv) == 0); /* only memory could be short */
 }
 
+static void tell_full(struct http_server *s)
+{
+	s->times_full++;
+	if (log_allowed(&s->full_log, 1))
+		log_warning("http.full", "connections=%zu limit=%d", s->n_open + s->n_taken,
+			    s->conf.max_connections);
+}
+
 static void update_listening(struct http_server *s)
 {
 	bool want = !s->draining && !s->paused && (has_room(s) || !TAILQ_EMPTY(&s->idle));
@@ -81,6 +90,8 @@ static void update_listening(struct http_server *s)
 	if (want == s->listening)
 		return;
 	s->listening = want;
+	if (!want && !s->draining && !s->paused)
+		tell_full(s);
 	TAILQ_FOREACH (l, &s->listeners, all) {
 		if (!want) {
 			(void)event_del(l->ev);
@@ -368,6 +379,11 @@ void http_server_free(struct http_server *s)
 size_t http_server_connections(const struct http_server *s)
 {
 	return s->n_open;
+}
+
+uint64_t http_server_times_full(const struct http_server *s)
+{
+	return s->times_full;
 }
 
 void http_server_count_taken(struct http_server *s, int delta)

@@ -47,6 +47,7 @@ START_TEST(beyond_max_connections_a_client_waits_until_one_ends)
 	turn(30);
 	ck_assert_int_eq(rig.requests, 2);
 	ck_assert_uint_eq(http_server_connections(rig.server), 2);
+	ck_assert_uint_eq(http_server_times_full(rig.server), 1);
 	http_drop(rig.held[0]);
 	RIG_WAIT(&rig, rig.requests == 3);
 	http_drop(rig.held[1]);
