@@ -1,5 +1,6 @@
 /*
- * shim_vfs.c - the default VFS of SQLite with a hook in front of what writes. See shim_vfs.h.
+ * shim_vfs.c - the default VFS of SQLite with a hook and a recorder in front of what writes. See
+ * shim_vfs.h.
  *
  * Everything is passed on to the real file that stands behind ours. Shared memory and mapping are
  * passed on as well (io methods of version 3), so the WAL works across processes as ever, and so
@@ -22,10 +23,19 @@ static sqlite3_vfs *real_vfs;
 static sqlite3_vfs shim_vfs;
 static sqlite3_io_methods methods;
 static shim_hook_fn hook;
+static shim_record_fn recorder;
 
 static sqlite3_file *real_of(sqlite3_file *f)
 {
 	return ((struct shim_file *)f)->real;
+}
+
+static void record(enum shim_op op, const char *path, const void *data, int n, sqlite3_int64 at)
+{
+	struct shim_io io = {op, path, data, n, at};
+
+	if (recorder)
+		recorder(&io);
 }
 
 /* True if the operation was dealt with; its code is in *ret. */
@@ -54,8 +64,10 @@ static int shim_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 	bool really;
 	int rc;
 
-	if (!hooked(SHIM_WRITE, f, &rc, &really))
+	if (!hooked(SHIM_WRITE, f, &rc, &really)) {
+		record(SHIM_WRITE, ((struct shim_file *)f)->path, p, n, at);
 		return real_of(f)->pMethods->xWrite(real_of(f), p, n, at);
+	}
 	if (really)
 		(void)real_of(f)->pMethods->xWrite(real_of(f), p, n, at);
 	return rc;
@@ -63,6 +75,7 @@ static int shim_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 
 static int shim_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
+	record(SHIM_TRUNCATE, ((struct shim_file *)f)->path, NULL, 0, size);
 	return real_of(f)->pMethods->xTruncate(real_of(f), size);
 }
 
@@ -71,8 +84,10 @@ static int shim_sync(sqlite3_file *f, int flags)
 	bool really;
 	int rc;
 
-	if (!hooked(SHIM_SYNC, f, &rc, &really))
+	if (!hooked(SHIM_SYNC, f, &rc, &really)) {
+		record(SHIM_SYNC, ((struct shim_file *)f)->path, NULL, 0, 0);
 		return real_of(f)->pMethods->xSync(real_of(f), flags);
+	}
 	if (really)
 		(void)real_of(f)->pMethods->xSync(real_of(f), flags);
 	return rc;
@@ -151,9 +166,13 @@ static int shim_unfetch(sqlite3_file *f, sqlite3_int64 at, void *p)
 static int shim_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int flags, int *ret_flags)
 {
 	struct shim_file *s = (struct shim_file *)f;
-	int rc;
+	int rc, there = 1;
 
 	memset(s, 0, sizeof(*s));
+	if (recorder && path && (flags & SQLITE_OPEN_CREATE))
+		(void)real_vfs->xAccess(real_vfs, path, SQLITE_ACCESS_EXISTS, &there);
+	if (!there)
+		record(SHIM_CREATE, path, NULL, 0, 0);
 	s->real = calloc(1, (size_t)real_vfs->szOsFile);
 	if (!s->real)
 		return SQLITE_NOMEM;
@@ -165,6 +184,12 @@ static int shim_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int fl
 	s->path = path ? path : "";
 	s->base.pMethods = &methods;
 	return SQLITE_OK;
+}
+
+static int shim_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
+{
+	record(SHIM_DELETE, path, NULL, 0, 0);
+	return real_vfs->xDelete(real_vfs, path, sync_folder);
 }
 
 void shim_install(void)
@@ -198,10 +223,16 @@ void shim_install(void)
 	shim_vfs.szOsFile = sizeof(struct shim_file);
 	shim_vfs.pNext = NULL;
 	shim_vfs.xOpen = shim_open;
+	shim_vfs.xDelete = shim_delete;
 	(void)sqlite3_vfs_register(&shim_vfs, 1);
 }
 
 void shim_set_hook(shim_hook_fn fn)
 {
 	hook = fn;
+}
+
+void shim_set_recorder(shim_record_fn fn)
+{
+	recorder = fn;
 }
