@@ -137,6 +137,7 @@ void feed_end_all(struct feed *f, enum fault joins, enum viewer_end viewers)
 static void begin_live(struct feed *f, uint64_t generation, uint64_t seq)
 {
 	f->state = FEED_LIVE;
+	f->dark_since = 0;
 	if (f->tail.n > 0 && tail_last_seq(&f->tail) == seq &&
 	    tail_last_generation(&f->tail) == generation)
 		return;

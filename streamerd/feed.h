@@ -33,6 +33,8 @@ struct feed {
 	TAILQ_ENTRY(feed) marked, empty, cached;
 	bool is_marked, is_empty;
 	int64_t empty_since, snapshot_at, rest_until; /* monotonic ms */
+	int64_t dark_since; /* not live since, as outage.c saw it; 0 while live */
+	bool is_dark;	    /* ... for so long that viewers are told */
 
 	enum feed_state state;
 	enum feed_activity activity;

@@ -3,9 +3,9 @@
  *
  * One timer for everything that takes time: it ticks once a second and each tick serves one of
  * LIMIT_HEARTBEAT_MS / 1000 slots of viewers with a heartbeat, takes away the feeds that nobody
- * came back to, and settles all feeds once more if one of them asked for it. No viewer has a timer
- * of its own: a viewer that has nothing to read costs its struct, its socket and 1/15 of a write a
- * second.
+ * came back to, tells viewers of workers that stay away, and settles all feeds once more if one of
+ * them asked for it. No viewer has a timer of its own: a viewer that has nothing to read costs its
+ * struct, its socket and 1/15 of a write a second.
  *
  * Memory: viewers and joins of an owner are counted against max_viewers_per_owner; tails are
  * bounded for each feed, replay pages for the process (catchup.c).
@@ -21,6 +21,7 @@
 #include "streamerd/backend.h"
 #include "streamerd/feed.h"
 #include "streamerd/join.h"
+#include "streamerd/outage.h"
 #include "streamerd/stats.h"
 #include "streamerd/viewer.h"
 
@@ -139,7 +140,7 @@ void hub_tick(struct hub *h)
 {
 	int64_t now = clock_mono_ms();
 	struct viewer *v, *next_v;
-	struct feed *f;
+	struct feed *f, *next_f;
 
 	h->slot = (h->slot + 1) % SLOTS;
 	for (v = TAILQ_FIRST(&h->slots[h->slot]); v; v = next_v) {
@@ -150,6 +151,9 @@ void hub_tick(struct hub *h)
 		remove_feed(h, f);
 	while ((f = TAILQ_FIRST(&h->cached)) && now - f->snapshot_at >= LIMIT_FEED_LINGER_MS)
 		feed_drop_snapshot(f);
+	HASH_ITER (by_key, h->by_key, f, next_f) {
+		outage_tick(f, now);
+	}
 	if (h->retry) {
 		h->retry = false;
 		mark_all(h);

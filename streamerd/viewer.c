@@ -235,11 +235,16 @@ static bool is_between_frames(const struct viewer *v)
 	return v->block ? v->off == v->block->len : v->part == 0;
 }
 
+bool viewer_takes_notice(const struct viewer *v)
+{
+	return !v->blocked && is_between_frames(v);
+}
+
 void viewer_notice(struct viewer *v, struct str frame)
 {
 	ssize_t n;
 
-	if (v->blocked || !is_between_frames(v))
+	if (!viewer_takes_notice(v))
 		return;
 	n = sent(v, send(v->fd, frame.p, frame.n, MSG_NOSIGNAL | MSG_DONTWAIT));
 	/* a part of it can't be completed later: nobody keeps it */

@@ -34,6 +34,7 @@ struct viewer {
 	uint8_t comment_left; /* bytes of a heartbeat still to send */
 	bool blocked : 1;     /* the socket is full: waits for EV_WRITE */
 	bool until_idle : 1;
+	bool knows_outage : 1; /* was told that its worker is away, and not yet that it is back */
 };
 TAILQ_HEAD(viewer_list, viewer);
 
@@ -48,6 +49,8 @@ struct viewer_start {
 
 /* Takes fd, sends head and what is there. May end the viewer at once. */
 void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_start *start);
+/* Would a notice be sent to it now? */
+bool viewer_takes_notice(const struct viewer *v);
 /* Sends an unnumbered frame if the viewer has everything and its socket takes it; else not. */
 void viewer_notice(struct viewer *v, struct str frame);
 /* Sends what is there for it, as much as its socket takes. May end it. */

@@ -5,8 +5,9 @@ exactly `id`, `event`, one `data` line and a blank line; the data is JSON with t
 and its id is `<generation>-<seq>`; after a snapshot or a cursor the seqs go on by one, without a
 hole or a repeat. Anything else is an AssertionError in the test that looks.
 
-One kind of frame has no id and is not in the log: the `error` (not fatal, seq null) that says that
-storing fails at the moment. It is kept in `notices` and is no event.
+Frames without id (seq null) are not in the log: the `error` (not fatal) that says that storing fails
+at the moment, or that the worker is away, and the `warning` that it is back. They are kept in
+`notices` and are no events.
 """
 
 import json
@@ -221,16 +222,18 @@ class Viewer:
             if not self._block:
                 continue
             block, self._block = self._block, []
-            if block[0] == b"event: error" and len(block) == 2:
-                self._notice(json.loads(block[1].removeprefix(b"data: ")))
+            if block[0] in (b"event: error", b"event: warning") and len(block) == 2:
+                self._notice(block[0][7:].decode(), json.loads(block[1].removeprefix(b"data: ")))
                 continue
             assert len(block) == 3, f"an event of {len(block)} lines: {block!r}"
             for part, field in zip(block, (b"id: ", b"event: ", b"data: ")):
                 assert part.startswith(field), f"{field!r} expected in {block!r}"
             return self._check(Event(block[1][7:].decode(), block[0][4:].decode(), block[2][6:]))
 
-    def _notice(self, d):
-        assert (d["code"], d["fatal"], d["seq"]) == ("persist_error", False, None), f"an error without id: {d}"
+    def _notice(self, name, d):
+        known = [("error", "persist_error"), ("error", "worker_unavailable"), ("warning", "worker_unavailable")]
+        assert (name, d["code"]) in known and d["seq"] is None, f"an {name} without id: {d}"
+        assert name != "error" or d["fatal"] is False, f"a fatal error without id: {d}"
         assert d["session_id"] == self.session_id, f"foreign session in {d}"
         self.notices.append(d)
 

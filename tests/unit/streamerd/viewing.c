@@ -176,6 +176,11 @@ static void take_group(struct client *c, const char *p, size_t n)
 	}
 	if (strncmp(p, "retry: ", 7) == 0)
 		return;
+	if (strncmp(p, "event: ", 7) == 0) {
+		c->notices++;
+		(void)snprintf(c->notice, sizeof(c->notice), "%.*s", (int)n, p);
+		return;
+	}
 	ck_assert_msg(strncmp(p, "id: ", 4) == 0, "a frame begins with %.20s", p);
 	end = memchr(p, '\n', n);
 	(void)snprintf(c->last_id, sizeof(c->last_id), "%.*s", (int)(end - p - 4), p + 4);

@@ -41,7 +41,8 @@ struct client {
 	struct buf raw; /* not yet a whole line group */
 	bool head_seen;
 	char last_id[64]; /* "" before the first event */
-	int events, snapshots, comments;
+	int events, snapshots, comments, notices;
+	char notice[512]; /* the last frame without id; not in `in` */
 	int small_buffer; /* bytes of socket buffer, 0: the system's */
 };
 

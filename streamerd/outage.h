@@ -1,0 +1,15 @@
+/*
+ * outage.h - what the viewers of a feed are told when its worker is away for long, and when it is
+ * back.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct feed;
+
+/*
+ * Once a second for each feed. A feed that has not been live for LIMIT_FEED_DARK_MS is an outage:
+ * each of its viewers is told once, and once more when it is over. May end viewers.
+ */
+void outage_tick(struct feed *f, int64_t now);
