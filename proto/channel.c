@@ -34,6 +34,8 @@
 
 enum state { GREETING, UP, DOWN };
 
+static const char no_watch[] = "the kernel has no room to watch it";
+
 struct channel {
 	int fd; /* owned */
 	enum state state;
@@ -212,8 +214,10 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 	struct channel *c = arg;
 
 	c->paused = 0;
-	(void)event_add(c->read_ev, NULL);
-	parse(c);
+	if (event_add(c->read_ev, NULL) < 0)
+		go_down(c, no_watch);
+	else
+		parse(c);
 }
 
 static void flush(struct channel *c)
@@ -229,7 +233,10 @@ static void flush(struct channel *c)
 				buf_consume(&c->out, c->out_pos);
 				c->out_pos = 0;
 			}
-			(void)event_add(c->write_ev, NULL);
+			if (event_add(c->write_ev, NULL) < 0) {
+				go_down(c, no_watch);
+				return;
+			}
 			if (c->paused && channel_queued(c) <= LIMIT_BUS_LOW)
 				parse_again(c);
 			return;
@@ -294,9 +301,8 @@ struct channel *channel_new(struct event_base *base, int fd, enum msg_sender sel
 	c->hello_ev = evtimer_new(base, on_no_hello, c);
 	c->again_ev = evtimer_new(base, on_again, c);
 	REQUIRE(c->read_ev && c->write_ev && c->hello_ev && c->again_ev);
-	(void)event_add(c->read_ev, NULL);
 	(void)event_add(c->hello_ev, &hello_time);
-	c->doomed = check_peer(c);
+	c->doomed = event_add(c->read_ev, NULL) < 0 ? no_watch : check_peer(c);
 	channel_send(c, &m);
 	return c;
 }

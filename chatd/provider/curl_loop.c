@@ -4,6 +4,10 @@
  * libcurl says which sockets it wants to know about and when it wants to be called; we tell it
  * when a socket is ready or the time has come. One event for each socket, one timer.
  *
+ * A socket that the kernel has no room to watch is tried again after LIMIT_WATCH_RETRY_MS: a
+ * callback that fails would end libcurl's multi handle for good. The transfer's own time-outs go
+ * on.
+ *
  * Teardown order, which valgrind checks: easy handles (the owner's), multi, events, then the
  * caller's base.
  */
@@ -43,6 +47,26 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	run(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void add(struct curl_loop *l, struct curl_watch *w)
+{
+	const struct timeval soon = {0, LIMIT_WATCH_RETRY_MS * 1000};
+
+	if (event_add(w->event, NULL) < 0)
+		REQUIRE(event_add(l->again, &soon) == 0); /* only memory could be short */
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct curl_loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	for (struct curl_watch *w = l->watches; w; w = w->next) {
+		if (!event_pending(w->event, EV_READ | EV_WRITE, NULL))
+			add(l, w);
+	}
 }
 
 static struct curl_watch *watch(struct curl_loop *l)
@@ -92,7 +116,8 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void
 		(void)curl_multi_assign(l->multi, fd, w); /* likewise */
 	}
 	w->event = event_new(l->base, fd, events, on_socket, l);
-	REQUIRE(w->event && event_add(w->event, NULL) == 0);
+	REQUIRE(w->event);
+	add(l, w);
 	return 0;
 }
 
@@ -114,8 +139,9 @@ void curl_loop_init(struct curl_loop *l, struct event_base *base, const struct c
 	*l = (struct curl_loop){.base = base, .ops = ops, .arg = arg};
 	REQUIRE(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
 	l->timer = event_new(base, -1, 0, on_timer, l);
+	l->again = event_new(base, -1, 0, on_again, l);
 	l->multi = curl_multi_init();
-	REQUIRE(l->timer && l->multi);
+	REQUIRE(l->timer && l->again && l->multi);
 	(void)curl_multi_setopt(l->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
 	(void)curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l);
 	(void)curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
@@ -132,6 +158,7 @@ void curl_loop_fini(struct curl_loop *l)
 		event_free(w->event);
 		free(w);
 	}
+	event_free(l->again);
 	event_free(l->timer);
 	curl_global_cleanup();
 }

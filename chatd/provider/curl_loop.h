@@ -19,6 +19,7 @@ struct curl_loop {
 	const struct curl_loop_ops *ops;
 	void *arg;
 	struct event *timer; /* the one that libcurl wants */
+	struct event *again; /* for sockets that the kernel would not watch */
 	struct curl_watch *watches;
 };
 

@@ -226,7 +226,8 @@ static void on_in(evutil_socket_t fd, short what, void *arg)
 		buf_consume(&c->queue, c->written);
 		c->written = 0;
 	}
-	(void)event_add(c->in_event, NULL);
+	if (event_add(c->in_event, NULL) < 0)
+		close_in(c); /* the kernel has no room to watch it: it ends and is started again */
 }
 
 static void close_reader(int *fd, struct event *e)
@@ -440,9 +441,11 @@ int child_start(struct event_base *base, const struct child_how *how, const stru
 	c->err_event = event_or_die(event_new(base, c->err, EV_READ | EV_PERSIST, on_err, c));
 	c->end_event = event_or_die(evsignal_new(base, SIGCHLD, on_sigchld, c));
 	c->timer = event_or_die(evtimer_new(base, on_timer, c));
-	(void)event_add(c->out_event, NULL);
-	(void)event_add(c->err_event, NULL);
-	(void)event_add(c->end_event, NULL);
+	if (event_add(c->out_event, NULL) < 0 || event_add(c->err_event, NULL) < 0 ||
+	    event_add(c->end_event, NULL) < 0) {
+		child_free(c); /* unheard, it would only be in the way */
+		return -ENOMEM;
+	}
 	event_active(c->end_event, EV_SIGNAL, 1); /* in case it ended before we listened */
 	*ret_child = c;
 	return 0;
@@ -478,7 +481,7 @@ void child_write(struct child *c, const char *p, size_t n)
 		return;
 	buf_add(&c->queue, p, n);
 	/* from the loop: what is written in one pass goes in one piece */
-	(void)event_add(c->in_event, NULL);
+	event_active(c->in_event, EV_WRITE, 1);
 }
 
 size_t child_queued(const struct child *c)
