@@ -40,7 +40,7 @@
 	F(24, INTERNAL, "internal", 500, "something broke on our side")                            \
 	F(25, WORKER_UNAVAILABLE, "worker_unavailable", 503,                                       \
 	  "the worker of this session is not reachable")                                           \
-	F(26, LOG_UNAVAILABLE, "log_unavailable", 503, "the log can't be written")                 \
+	F(26, LOG_UNAVAILABLE, "log_unavailable", 503, "the log can't be written or read at the moment")                 \
 	F(27, OVERLOADED, "overloaded", 503, "too many turns are running")                         \
 	F(28, REQUEST_TIMEOUT, "request_timeout", 408, "the request took too long to arrive")      \
 	F(29, URI_TOO_LONG, "uri_too_long", 414, "the request target is too long")                 \

@@ -105,12 +105,23 @@ static void on_hup(evutil_socket_t sig, short what, void *arg)
 	struct options *options;
 	struct auth *auth;
 	struct conf_error e;
+	struct names listen;
 	char *dir;
 
 	if (load(app->conf_file, &options, &auth, &e) < 0) {
 		log_error("conf.refused", "error=\"%s\"", e.text);
 		return;
 	}
+	/* what is open was opened under the old mode, and may be open to the world (SEC-1) */
+	if (options->auth_mode != app->options->auth_mode) {
+		log_error("conf.refused", "error=\"[auth] mode: needs a restart\"");
+		options_free(options);
+		auth_free(auth);
+		return;
+	}
+	listen = options->listen; /* the sockets stay, and so does what is allowed as Host */
+	options->listen = app->options->listen;
+	app->options->listen = listen;
 	dir = options->bus_dir; /* the backend goes on using the old string */
 	options->bus_dir = app->options->bus_dir;
 	app->options->bus_dir = dir;

@@ -251,8 +251,7 @@ static int run_write(struct event_log *l, struct write *w)
 	if ((flags & GUARDED) && changed != 1) {
 		log_error("log.stale", "session=%s generation=%llu statement=%d code=%d",
 			  w->session->id, (unsigned long long)w->generation, (int)w->sql, rc);
-		/* a key comes before the run that it guards */
-		w->session->stale = w->generation + (w->sql == SQL_KEY_INSERT);
+		w->session->stale = w->generation;
 		w->dropped = true;
 		return SQLITE_OK;
 	}
@@ -412,14 +411,18 @@ static void note_commit(struct event_log *l, int64_t us)
 
 static void maybe_checkpoint(struct event_log *l)
 {
+	static struct log_limit lines;
 	int pages = db_wal_pages(l->db);
+	int rc;
 
 	if (pages < l->checkpoint_pages)
 		l->checkpoint_at = l->checkpoint_pages;
 	if (pages < l->checkpoint_at)
 		return;
-	(void)db_checkpoint(l->db, NULL); /* what it could not copy, the next one will */
+	rc = db_checkpoint(l->db, NULL); /* what it could not copy, the next one will */
 	l->stats.checkpoints++;
+	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY && log_allowed(&lines, 3))
+		log_warning("log.checkpoint", "why=\"%s\" wal_pages=%d", sqlite3_errstr(rc), pages);
 	/* a reader may hold the WAL's end: then it goes on growing, and so does the distance */
 	l->checkpoint_at = pages + l->checkpoint_pages;
 }
@@ -623,8 +626,8 @@ static bool begins_run(const struct write *w, uint64_t generation)
 {
 	if (w->kind == WRITE_AFTER)
 		return false;
-	return w->sql == SQL_SESSION_INSERT || w->generation >= generation ||
-	       (w->sql == SQL_KEY_INSERT && w->generation + 1 >= generation);
+	return w->sql == SQL_SESSION_INSERT || w->sql == SQL_KEY_INSERT ||
+	       w->generation >= generation;
 }
 
 int event_log_withdraw(struct event_log *l, struct log_session *s, uint64_t generation)
@@ -706,6 +709,9 @@ void event_log_free(struct event_log *l)
 				    NULL); /* an offer to the next one who opens it, no duty */
 		db_gate_leave(l->db);
 	}
+	if (l->stats.pending_events > 0)
+		log_error("log.lost", "events=%llu: never stored, and never shown",
+			  (unsigned long long)l->stats.pending_events);
 	while ((w = TAILQ_FIRST(&l->pending))) {
 		TAILQ_REMOVE(&l->pending, w, link);
 		if (w->session)

@@ -12,8 +12,16 @@
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/require.h"
 #include "proto/replay.h"
+
+static uint64_t read_failures;
+
+uint64_t query_failures(void)
+{
+	return read_failures;
+}
 
 static char *column_dup(sqlite3_stmt *st, int i)
 {
@@ -38,6 +46,16 @@ static struct str column_str(sqlite3_stmt *st, int i)
 	return (struct str){t ? t : "", t ? (size_t)sqlite3_column_bytes(st, i) : 0};
 }
 
+/* Callers only know that it failed: this is where it is said. */
+static void complain(const char *why)
+{
+	static struct log_limit lines;
+
+	read_failures++;
+	if (log_allowed(&lines, 10))
+		log_error("log.read_failed", "why=\"%s\"", why);
+}
+
 /* Prepared and bound to one integer, or NULL. */
 static sqlite3_stmt *start(struct db *db, enum sql which, int64_t first)
 {
@@ -45,6 +63,8 @@ static sqlite3_stmt *start(struct db *db, enum sql which, int64_t first)
 
 	if (st)
 		(void)sqlite3_bind_int64(st, 1, first);
+	else if (db)
+		complain(sqlite3_errmsg(db_handle(db)));
 	return st;
 }
 
@@ -52,6 +72,8 @@ static int step(sqlite3_stmt *st)
 {
 	int rc = sqlite3_step(st);
 
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		complain(sqlite3_errmsg(sqlite3_db_handle(st)));
 	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 

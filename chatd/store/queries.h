@@ -14,6 +14,8 @@
 #include "common/limits.h"
 #include "proto/chat_event.h"
 
+uint64_t query_failures(void); /* reads that failed, since the start */
+
 struct session_row {
 	int64_t row;
 	char *id, *owner, *title, *provider, *model, *system,

@@ -54,7 +54,7 @@
 	  "UPDATE turns SET state = 'aborted', ended_at = ?4, content = NULL "                     \
 	  "WHERE row = ?3 AND session = ?1 AND state = 'queued' AND "                              \
 	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                    \
-	S(KEY_INSERT, GUARDED,                                                                     \
+	S(KEY_INSERT, 0,                                                                     \
 	  "INSERT INTO idempotency (owner, key, fingerprint, answer, created_at) "                 \
 	  "SELECT ?3, ?4, ?5, ?6, ?7 FROM sessions WHERE row = ?1 AND generation = ?2 "            \
 	  "ON CONFLICT (owner, key) DO UPDATE SET fingerprint = excluded.fingerprint, "            \

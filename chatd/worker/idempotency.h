@@ -21,9 +21,10 @@ struct idempotency_key {
 enum fault idempotency_find(struct worker *w, const struct idempotency_key *k, json_t **ret_answer,
 			    struct session **ret_pending);
 /*
- * Stores the answer under the key; appended to the writes of s, before those of the run that it
- * guards: if another worker was quicker with the same key, that run is refused. Does nothing
- * without a key.
+ * Stores the answer under the key; appended to the writes of s. Does nothing without a key. The
+ * same request always comes to the same worker; one that puts the key of another session's request
+ * on its own, in the same instant, at another worker, is taken as well: the first one keeps the
+ * key.
  */
 void idempotency_store(struct worker *w, const struct idempotency_key *k, struct session *s,
 		       const json_t *answer);

@@ -67,7 +67,8 @@ static int recover_queue(struct worker *w, const char *id)
 	return s->turn ? 1 : out_of_date(s);
 }
 
-/* Calls recover_one (1: it did something) for each of ids that is ours. Their sum, or -1. */
+/* Calls recover_one (1: it did something) for each of ids that is ours. Their sum, or -1 if there
+ * is no list; one that fails is left for the next time. */
 static int each_of_ours(struct worker *w, json_t *ids,
 			int (*recover_one)(struct worker *w, const char *id))
 {
@@ -75,17 +76,23 @@ static int each_of_ours(struct worker *w, json_t *ids,
 	size_t i;
 	int r, n = 0;
 
-	if (!ids)
+	if (!ids) {
+		log_error("recover.failed", "the open sessions can't be listed");
 		return -1;
+	}
 	json_array_foreach (ids, i, id) {
 		const char *text = json_string_value(id);
 
 		if (shard_of(str_of(text), w->count) != w->index)
 			continue;
 		r = recover_one(w, text);
-		if (r < 0) {
-			log_error("recover.failed", "session=%s", text);
-			return -1;
+		if (r < 0) { /* one that can't be read must not stop the others */
+			static struct log_limit lines;
+
+			if (log_allowed(&lines, 3))
+				log_error("recover.failed", "session=%s: its rows can't be read",
+					  text);
+			continue;
 		}
 		n += r;
 	}

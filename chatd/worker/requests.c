@@ -173,6 +173,8 @@ static void abort_turn(struct worker *w, struct link *l, const struct msg *msg)
 
 	if (!s) {
 		link_reply_fault(l, m->req, why, NULL);
+	} else if (w->stall_told) {
+		link_reply_fault(l, m->req, FAULT_LOG_UNAVAILABLE, NULL);
 	} else if (m->turn_id.n && queue_withdraw(s, m->turn_id)) {
 		auto_free char *id = str_dup(m->turn_id);
 
@@ -235,32 +237,45 @@ static void status(struct worker *w, struct link *l, const struct msg *msg)
 {
 	const struct event_log_stats *ls = event_log_stats(w->log);
 	const struct worker_stats *ws = &w->stats;
-	json_t *buckets = json_array();
+	const struct {
+		const char *name;
+		uint64_t value;
+	} numbers[] = {
+		{"worker", w->index},
+		{"turns_active", w->n_turns},
+		{"sessions_loaded", HASH_COUNT(w->sessions)},
+		{"turns_started", ws->turns_started},
+		{"turns_done", ws->turns_done},
+		{"turns_aborted", ws->turns_aborted},
+		{"turns_failed", ws->turns_failed},
+		{"turns_resumed", ws->turns_resumed},
+		{"tool_calls", ws->calls_ended},
+		{"tool_calls_failed", ws->calls_failed},
+		{"input_tokens", ws->input_tokens},
+		{"output_tokens", ws->output_tokens},
+		{"events_stored", ls->events},
+		{"events_published", ws->events_published},
+		{"event_bytes", ls->bytes},
+		{"commits", ls->commits},
+		{"commit_failures", ls->failures},
+		{"commit_us_sum", ls->commit_us_sum},
+		{"checkpoints", ls->checkpoints},
+		{"read_failures", query_failures()},
+		{"wal_pages", (uint64_t)ls->wal_pages},
+		{"provider_errors", ws->provider_errors},
+		{"provider_retries", ws->provider_retries},
+	};
+	json_t *body = json_pack("{s:b, s:[]}", "log_writable", !event_log_is_stalled(w->log),
+				 "commit_buckets");
+	json_t *buckets = json_object_get(body, "commit_buckets");
 
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		(void)json_object_set_new(body, numbers[i].name,
+					  json_integer((json_int_t)numbers[i].value));
 	for (size_t i = 0; i < sizeof(ls->commit_buckets) / sizeof(ls->commit_buckets[0]); i++)
 		(void)json_array_append_new(buckets,
 					    json_integer((json_int_t)ls->commit_buckets[i]));
-	link_reply(
-		l, msg->status.req,
-		json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-			  "s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:o}",
-			  "worker", (int)w->index, "log_writable", !event_log_is_stalled(w->log),
-			  "turns_active", (json_int_t)w->n_turns, "sessions_loaded",
-			  (json_int_t)HASH_COUNT(w->sessions), "turns_started",
-			  (json_int_t)ws->turns_started, "turns_done", (json_int_t)ws->turns_done,
-			  "turns_aborted", (json_int_t)ws->turns_aborted, "turns_failed",
-			  (json_int_t)ws->turns_failed, "turns_resumed",
-			  (json_int_t)ws->turns_resumed, "input_tokens",
-			  (json_int_t)ws->input_tokens, "output_tokens",
-			  (json_int_t)ws->output_tokens, "events_stored", (json_int_t)ls->events,
-			  "events_published", (json_int_t)ws->events_published, "event_bytes",
-			  (json_int_t)ls->bytes, "commits", (json_int_t)ls->commits,
-			  "commit_failures", (json_int_t)ls->failures, "checkpoints",
-			  (json_int_t)ls->checkpoints, "commit_us_sum",
-			  (json_int_t)ls->commit_us_sum, "provider_errors",
-			  (json_int_t)ws->provider_errors, "provider_retries",
-			  (json_int_t)ws->provider_retries, "wal_pages", ls->wal_pages,
-			  "commit_buckets", buckets));
+	link_reply(l, msg->status.req, body);
 }
 
 static void (*const handlers[])(struct worker *, struct link *, const struct msg *) = {

@@ -242,7 +242,8 @@ void send_message(struct worker *w, struct link *l, const struct msg *msg)
 	}
 	if (is_repeated(w, l, m->req, &key))
 		return;
-	if (event_log_is_stalled(w->log)) {
+	if (w->stall_told) { /* a shorter stall is waited for; stall.c takes back what it can't
+				store */
 		link_reply_fault(l, m->req, FAULT_LOG_UNAVAILABLE, NULL);
 		return;
 	}

@@ -27,7 +27,7 @@ void stall_check(struct worker *w)
 	w->stall_told = true;
 	turns_withdraw(w);
 	HASH_ITER (hh, w->sessions, s, next) {
-		if (s->turn)
+		if (s->turn || s->log.pending > 0)
 			publish_notice(s, CHAT_EVENT_ERROR, str_of(notice));
 	}
 }

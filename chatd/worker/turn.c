@@ -336,11 +336,14 @@ void turn_end_error(struct turn *t, enum fault fault, const struct provider_resu
 	turn_flush(t);
 	turn_calls_stop(t);
 	t->worker->stats.turns_failed++;
-	log_warning("turn.error",
-		    "session=%s turn=%s code=%s provider=%s status=%d type=%s request=%s",
-		    t->session->log.id, t->ref->id, fault_code(fault), t->provider->name,
-		    pe ? pe->http_status : 0, pe && pe->type ? log_safe(pe->type) : "-",
-		    pe && pe->request_id ? log_safe(pe->request_id) : "-");
+	log_warning(
+		"turn.error",
+		"session=%s turn=%s code=%s provider=%s status=%d type=%s request=%s why=\"%s\"",
+		t->session->log.id, t->ref->id, fault_code(fault), t->provider->name,
+		pe ? pe->http_status : 0, pe && pe->type ? log_safe(pe->type) : "-",
+		pe && pe->request_id ? log_safe(pe->request_id) : "-",
+		/* what a provider said is not for the log; what we say of a connection is */
+		pe && (pe->http_status || pe->type) ? "-" : log_safe(message));
 	session_emit(t->session, t->ref, CHAT_EVENT_ERROR, payload);
 	end(t, &e);
 }

@@ -54,6 +54,12 @@ static void on_reasoning(void *arg, const char *p, size_t n)
 	gather(arg, CHAT_EVENT_REASONING_CHUNK, p, n);
 }
 
+/* What a provider said is not for the log; what we say of a connection is. */
+static const char *own_words(const struct provider_error *e)
+{
+	return e->http_status || e->type || !e->message ? "-" : log_safe(e->message);
+}
+
 static void on_retry(void *arg, const struct provider_error *e, int64_t wait_ms)
 {
 	struct turn *t = arg;
@@ -63,8 +69,9 @@ static void on_retry(void *arg, const struct provider_error *e, int64_t wait_ms)
 			 e->message ? e->message : fault_message(FAULT_PROVIDER_ERROR),
 			 (double)wait_ms / 1000) >= 0);
 	t->worker->stats.provider_retries++;
-	log_info("turn.retry", "session=%s turn=%s status=%d wait_ms=%lld", t->session->log.id,
-		 t->ref->id, e->http_status, (long long)wait_ms);
+	log_info("turn.retry", "session=%s turn=%s provider=%s status=%d wait_ms=%lld why=\"%s\"",
+		 t->session->log.id, t->ref->id, t->provider->name, e->http_status,
+		 (long long)wait_ms, own_words(e));
 	turn_warn(t, FAULT_PROVIDER_RETRY, text);
 }
 
@@ -92,14 +99,16 @@ static void record_calls(struct turn *t, const struct provider_result *r)
 	for (size_t i = 0; i < r->n_calls; i++) {
 		const struct provider_call *c = &r->calls[i];
 		json_t *input = json_read_flat(c->arguments.p, c->arguments.n);
+		char id[LIMIT_CALL_ID + 1];
 		json_t *payload;
 
 		if (!input && c->arguments.n == 0)
 			input = json_object();
+		turn_call_id(t, c, id);
 		session_emit(t->session, t->ref, CHAT_EVENT_TOOL_START,
-			     json_pack("{s:s, s:s, s:n}", "tool_invocation_id", c->id, "name",
-				       c->name, "server"));
-		payload = json_pack("{s:s, s:o, s:o, s:s}", "tool_invocation_id", c->id, "input",
+			     json_pack("{s:s, s:s, s:s}", "tool_invocation_id", id, "name", c->name,
+				       "server", ""));
+		payload = json_pack("{s:s, s:o, s:o, s:s}", "tool_invocation_id", id, "input",
 				    input ? json_incref(input) : json_null(), "raw",
 				    json_stringn(c->arguments.p, c->arguments.n), "status",
 				    "incomplete");
@@ -261,8 +270,13 @@ static void ask(void *arg)
 		.turn_id = t->ref->id,
 	};
 
-	if (!messages) { /* the turn waits, as for any trouble with the log */
+	if (!messages && event_log_is_stalled(w->log)) { /* the turn waits for the log */
 		event_log_after(w->log, &t->session->log, on_log_back, t);
+		return;
+	}
+	if (!messages) { /* it can be written but not read: waiting would not end */
+		turn_end_error(t, FAULT_PERSIST_ERROR, NULL,
+			       "the conversation can't be read from the log");
 		return;
 	}
 	if (t->provider_gone) {

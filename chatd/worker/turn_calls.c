@@ -57,6 +57,7 @@ static void settle(struct turn_call *c, const char *status, struct str output, b
 			       json_stringn(output.p, output.n), "is_error", is_error, "status",
 			       status, "duration_ms", (json_int_t)(now - c->started_at)));
 	t->worker->stats.calls_ended++;
+	t->worker->stats.calls_failed += is_error;
 	log_info("tool.end",
 		 "session=%s turn=%s call=%s server=%s tool=%s status=%s bytes=%zu ms=%lld",
 		 t->session->log.id, t->ref->id, log_safe(c->id), c->server, log_safe(c->name),
@@ -321,6 +322,15 @@ static bool id_is_taken(const struct turn *t, const char *id)
 	return false;
 }
 
+void turn_call_id(const struct turn *t, const struct provider_call *c, char out[LIMIT_CALL_ID + 1])
+{
+	/* providers number calls anew in each answer, or leave the id empty */
+	if (c->id && *c->id && strlen(c->id) <= LIMIT_CALL_ID && !id_is_taken(t, c->id))
+		strcpy(out, c->id);
+	else
+		id_new("call", out);
+}
+
 static struct turn_call *call_new(struct turn *t, const struct provider_call *from,
 				  const struct tool *tool)
 {
@@ -328,11 +338,7 @@ static struct turn_call *call_new(struct turn *t, const struct provider_call *fr
 
 	REQUIRE(c);
 	c->turn = t;
-	/* providers number calls anew in each answer, or leave the id empty */
-	if (from->id && *from->id && strlen(from->id) <= LIMIT_CALL_ID && !id_is_taken(t, from->id))
-		strcpy(c->id, from->id);
-	else
-		id_new("call", c->id);
+	turn_call_id(t, from, c->id);
 	c->server = strdup(tool ? tool->server : "");
 	c->name = strdup(tool ? tool->name : from->name ? from->name : "");
 	REQUIRE(c->server && c->name);

@@ -89,6 +89,8 @@ void turn_prepare(struct turn *t); /* → PREPARING, then asks as soon as the to
 
 /* turn_calls.c */
 void turn_calls_start(struct turn *t, const struct provider_result *r); /* → TOOLING */
+/* The id that a call goes by: the provider's, or one of ours where that is empty or taken. */
+void turn_call_id(const struct turn *t, const struct provider_call *c, char out[LIMIT_CALL_ID + 1]);
 /* After recovery: what was open is decided on anew. */
 void turn_calls_resume(struct turn *t);
 /* Stops what runs, discards prompts, with an event each: the turn ends. */

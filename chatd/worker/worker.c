@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ struct process {
 	int lock_fd;		   /* owned: takeover.h; -1: not had */
 	struct event *accept, *accept_pause, *control, *heartbeat, *drain, *housekeep;
 	struct event *sigterm, *sigint, *sighup;
+	int64_t drain_ms;
 	int64_t drain_until; /* monotonic ms; 0: not draining */
 	bool quit;
 };
@@ -67,6 +69,7 @@ static const struct event_log_ops log_ops = {on_committed, on_stale, on_stalled}
 
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
+	static struct log_limit lines;
 	struct process *p = arg;
 
 	for (int i = 0; i < 16; i++) {
@@ -79,7 +82,8 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 			static const struct timeval pause = {0, 100000};
 
-			log_error("bus.accept", "why=\"%s\"", strerror(errno));
+			if (log_allowed(&lines, 1))
+				log_error("bus.accept", "why=\"%s\"", strerror(errno));
 			(void)event_del(p->accept);
 			(void)event_add(p->accept_pause, &pause);
 		}
@@ -120,7 +124,7 @@ static void stop(struct process *p)
 	}
 	log_notice("worker.stopping", "turns=%zu", p->worker.n_turns);
 	p->worker.stopping = true;
-	p->drain_until = clock_mono_ms() + p->worker.options->drain_ms;
+	p->drain_until = clock_mono_ms() + p->drain_ms;
 	(void)event_add(p->drain, &tick); /* wakes the loop, which looks at the time */
 }
 
@@ -143,6 +147,20 @@ static void on_stop_signal(evutil_socket_t sig, short what, void *arg)
 	stop(arg);
 }
 
+/* What a reload takes up is what turns look at; the rest needs a restart, and says so. */
+static void warn_of_unapplied(const struct options *now, const struct options *next)
+{
+	bool log = strcmp(now->log_path, next->log_path) != 0 ||
+		   now->durability_full != next->durability_full;
+	bool bus = strcmp(now->bus_dir, next->bus_dir) != 0;
+	bool workers = now->workers != next->workers;
+	bool tools = now->n_tools != next->n_tools;
+
+	if (log || bus || workers || tools)
+		log_warning("config.needs_restart", "sections=%s%s%s%s", log ? "log " : "",
+			    bus ? "bus " : "", workers ? "workers " : "", tools ? "tools" : "");
+}
+
 static void on_reload(evutil_socket_t sig, short what, void *arg)
 {
 	struct process *p = arg;
@@ -153,6 +171,8 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 		log_error("config.rejected", "why=\"%s\"", e.text);
 		return;
 	}
+	if (p->worker.index == 0)
+		warn_of_unapplied(p->worker.options, o);
 	/* the path is the open log's: it can't change under it */
 	free(o->log_path);
 	o->log_path = p->worker.options->log_path;
@@ -190,6 +210,18 @@ static bool has_demo(const struct options *o)
 			return true;
 	}
 	return false;
+}
+
+/* Each turn has a connection to its provider: what the system allows is wanted. */
+static void raise_file_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+		log_warning("worker.files", "why=\"%s\"", strerror(errno));
 }
 
 static int set_up(struct process *p)
@@ -328,6 +360,7 @@ int worker_main(struct options *o, const char *config_file, unsigned index, unsi
 	log_set_who(who);
 	(void)signal(SIGPIPE, SIG_IGN);
 	p.worker.options = o;
+	p.drain_ms = o->drain_ms; /* as the supervisor has it */
 	p.worker.config_file = config_file;
 	p.worker.index = index;
 	p.worker.count = count;
@@ -336,6 +369,7 @@ int worker_main(struct options *o, const char *config_file, unsigned index, unsi
 			  control_fd);
 		return 71;
 	}
+	raise_file_limit();
 	status = set_up(&p);
 	if (status == 0) {
 		log_notice("worker.ready", "log=%s durability=%s", o->log_path,

@@ -20,7 +20,7 @@ struct turn;
 struct link;
 
 struct worker_stats {
-	uint64_t calls_ended;
+	uint64_t calls_ended, calls_failed;
 	uint64_t turns_started, turns_done, turns_aborted, turns_failed, turns_resumed;
 	uint64_t input_tokens, output_tokens;
 	uint64_t events_published, requests, provider_errors, provider_retries;

@@ -28,6 +28,7 @@ from lib.wait import scaled
 LIMIT = 120  # seconds for one test, stretched
 _failed = 0
 _number = 0
+_explaining = False
 
 
 class Skip(Exception):
@@ -41,6 +42,8 @@ class TooLong(Exception):
 def note(text):
     for line in str(text).splitlines() or [""]:
         print("# " + line, flush=True)
+        if _explaining and not sys.stderr.isatty():  # meson keeps no lines of TAP, only stderr
+            print(line, file=sys.stderr, flush=True)
 
 
 def seed():
@@ -66,7 +69,7 @@ def _alarm(signum, frame):
 
 def one(name, function, on_fail=None):
     """Runs one function as one line of TAP. True if it did not fail."""
-    global _number, _failed
+    global _number, _failed, _explaining
     _number += 1
     ids = " ".join((function.__doc__ or "").split())
     label = name + (f" ({ids})" if ids else "")
@@ -86,9 +89,11 @@ def one(name, function, on_fail=None):
         signal.setitimer(signal.ITIMER_REAL, 0)
         _failed += 1
         print(f"not ok {_number} - {label}", flush=True)
-        note("".join(traceback.format_exception(e)))
+        _explaining = True
+        note(f"{label}:\n" + "".join(traceback.format_exception(e)))
         if on_fail:
             on_fail()
+        _explaining = False
         return False
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
