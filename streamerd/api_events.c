@@ -106,7 +106,9 @@ void api_events(struct app *app, struct http_request *req, const struct call_inf
 	r.arg = s;
 	fault = hub_join(app->hub, &r, &s->join);
 	if (fault != FAULT_NONE) {
-		on_refuse(s, fault);
+		reply_fault(app->options, req, fault,
+			    fault == FAULT_TOO_MANY ? "too many open viewers" : NULL, NULL);
+		free(s);
 		return;
 	}
 	http_on_gone(req, on_gone, s);

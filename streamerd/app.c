@@ -37,6 +37,7 @@ static const struct route routes[] = {
 	{HTTP_GET, "/", page_serve, true},
 	{HTTP_GET, "/page.js", page_serve, true},
 	{HTTP_GET, "/state.js", page_serve, true},
+	{HTTP_GET, "/stream.js", page_serve, true},
 	{HTTP_GET, "/view.js", page_serve, true},
 	{HTTP_GET, "/page.css", page_serve, true},
 	{HTTP_GET, "/icon.svg", page_serve, true},

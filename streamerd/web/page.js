@@ -4,6 +4,7 @@
 // the screen follows from the events alone (state.js); a click changes nothing here before its
 // event has come back, so all tabs show the same.
 import { eventNames, fresh, reduce, running } from "/state.js";
+import { errorOf, follow } from "/stream.js";
 import { draw } from "/view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -12,9 +13,9 @@ const { input, send, stop } = places;
 
 let session = null; // id of the session that is shown
 let state = fresh();
-let source = null; // its EventSource
+let close = () => {}; // ends its stream
 let retry = 0; // timer that opens the stream again
-let delay = 1000;
+let delay = 1000; // before that
 let outbox = null; // what is being sent: {key, text, session}; kept until it is known to have arrived
 
 // --- showing ---
@@ -26,12 +27,17 @@ function render() {
   isDue = true;
   requestAnimationFrame(() => {
     isDue = false;
-    draw(places, state, { resolve, withdraw });
+    try {
+      draw(places, state, { resolve, withdraw });
+    } catch (error) {
+      console.warn(error);
+      problem("This page could not be drawn (" + error.message + "). Please reload it.");
+    }
   });
 }
 
 function connection(text, bad) {
-  $("connection").textContent = text;
+  if ($("connection").textContent !== text) $("connection").textContent = text; // else it is read aloud again
   $("connection").classList.toggle("bad", Boolean(bad));
 }
 
@@ -54,76 +60,86 @@ function announce(name, d) {
 
 // --- watching ---
 
-function onEvent(name, e) {
-  const d = JSON.parse(e.data);
+const noToken = "This server wants a token, and this page can't send one: use the API, or a proxy that adds it.";
+
+function onEvent(name, data) {
+  if (!eventNames.includes(name)) return; // of a newer server
+  const d = JSON.parse(data);
   const next = reduce(state, name, d);
   if (next === state) return;
+  if (!next.gap) delay = 1000; // it works
   state = next;
   if (state.gone) {
     show(null);
     problem("This chat was deleted.");
   } else if (state.gap) {
-    state = fresh();
-    open();
+    anew();
   } else {
     announce(name, d);
+    if (state.away) connection(state.away, true);
+    else connection("connected");
   }
   render();
 }
 
-function open() {
-  if (source) source.close();
-  clearTimeout(retry);
-  if (!session) return;
-  const mine = new EventSource("/v1/sessions/" + session + "/events" + (state.cursor ? "?last_event_id=" + state.cursor : ""));
-  source = mine;
-  connection("connecting …");
-  mine.onopen = () => {
-    delay = 1000;
-    connection("connected");
-  };
-  for (const name of eventNames) {
-    mine.addEventListener(name, (e) => {
-      if (e.data !== undefined) onEvent(name, e);
-      else lost(mine); // "error" is also what the EventSource says of itself
-    });
+// A defect of the page, or of what it was sent: said, and a snapshot may be better.
+function tryEvent(name, data) {
+  try {
+    onEvent(name, data);
+  } catch (error) {
+    console.warn(error);
+    problem("An event could not be shown (" + name + ": " + error.message + ").");
+    state = { ...state, cursor: null };
+    lost("an event could not be shown");
   }
+}
+
+function open() {
+  close();
+  close = () => {};
+  clearTimeout(retry);
+  retry = 0;
+  if (!session) return;
+  connection("connecting …");
+  close = follow("/v1/sessions/" + session + "/events" + (state.cursor ? "?last_event_id=" + state.cursor : ""), {
+    open: () => connection("connected"),
+    event: tryEvent,
+    refused,
+    lost: (why) => lost({ timeout: "nothing came in time", unreachable: "the server can't be reached" }[why] || "connection lost"),
+  });
+}
+
+// From a snapshot: it replaces what is shown, which stays until then.
+function anew() {
+  state = { ...state, cursor: null, gap: false };
+  open();
 }
 
 // A stream that ends is never an end of the answer: that is an event of its own.
-function lost(mine) {
-  if (mine !== source) return;
-  if (mine.readyState === EventSource.CLOSED) whyClosed();
-  else connection("connection lost, trying again …", true);
-}
-
-// An EventSource does not say why it was refused: ask.
-async function whyClosed() {
-  const asked = session;
-  try {
-    const r = await fetch("/v1/sessions/" + session);
-    if (asked !== session) return;
-    if (r.status === 404) {
-      show(null);
-      problem("This chat does not exist any more.");
-      return;
-    }
-    connection(r.status === 401 ? "a token is needed" : "not connected (" + r.status + "), trying again …", true);
-    if (r.status === 401) return;
-  } catch {
-    connection("the server can't be reached, trying again …", true);
-  }
-  if (asked !== session) return;
+function lost(why) {
+  close();
+  connection(why + ", trying again …", true);
   clearTimeout(retry);
   retry = setTimeout(open, delay * (0.5 + Math.random() / 2));
   delay = Math.min(delay * 2, 30000);
 }
 
+function refused(status, error) {
+  if (status === 404) {
+    show(null);
+    problem("This chat does not exist any more.");
+  } else if (status === 401) {
+    connection("not connected: a token is needed", true);
+    problem(noToken);
+  } else {
+    lost("not connected: " + (error.message || "the server refused") + " (" + status + ")");
+  }
+}
+
 function show(id) {
   session = id;
   state = fresh();
-  if (source) source.close();
-  source = null;
+  close();
   clearTimeout(retry);
   problem("");
   if (location.hash.slice(1) !== (id || "")) location.hash = id || "";
@@ -142,6 +158,14 @@ class Refused extends Error {
   }
 }
 
+const unanswered = (error, arrived) =>
+  new Refused(0, {
+    code: "network",
+    message: error.name === "TimeoutError" ? "The server did not answer in time."
+      : arrived ? "The server's answer broke off." : "The server can't be reached.",
+  });
+
+// A success whose body did not arrive whole is none: what it says is not known.
 async function call(path, body, headers) {
   let r;
   try {
@@ -151,12 +175,12 @@ async function call(path, body, headers) {
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(20000),
     });
-  } catch {
-    throw new Refused(0, { code: "network", message: "The server can't be reached." });
+    if (r.ok) return r.status === 204 ? {} : await r.json();
+  } catch (error) {
+    throw unanswered(error, Boolean(r));
   }
-  const answer = await r.json().catch(() => ({}));
-  if (!r.ok) throw new Refused(r.status, answer.error || {});
-  return answer;
+  const error = await errorOf(r);
+  throw new Refused(r.status, r.status === 401 ? { ...error, message: noToken } : error);
 }
 
 // Until it is known to have arrived, or to be refused. The key makes sure that it arrives once.
@@ -206,11 +230,13 @@ input.addEventListener("keydown", (e) => {
   }
 });
 
+// If the server says that it does not run and it is shown as if, something was missed.
 async function abort(turn) {
   try {
     await call("/v1/sessions/" + session + "/abort", { turn_id: turn });
   } catch (error) {
     if (error.code !== "not_processing" && error.code !== "turn_mismatch") problem("Stop failed: " + error.message);
+    else if (running(state)?.turn === turn || state.queue.some((q) => q.turn_id === turn)) anew();
   }
 }
 
@@ -241,11 +267,21 @@ function fromAddress() {
   if (id !== (session || "")) show(/^[A-Za-z0-9_-]{1,64}$/.test(id) ? id : null);
 }
 
-function again() {
-  if (session && source && source.readyState === EventSource.CLOSED) open();
+// A connection that was open while the network changed or the machine slept may be dead on one
+// side only: it costs little to begin another where this one got to.
+let hiddenAt = 0;
+
+function onVisibility() {
+  if (document.visibilityState === "hidden") hiddenAt = Date.now();
+  else if (retry || (hiddenAt && Date.now() - hiddenAt > 30000)) open();
 }
 
+// Whatever else fails in a script is not kept from who sits here.
+const failed = (error) => problem("Something failed in this page: " + ((error && error.message) || error));
+
+window.addEventListener("error", (e) => failed(e.error || e.message));
+window.addEventListener("unhandledrejection", (e) => failed(e.reason));
 window.addEventListener("hashchange", fromAddress);
-window.addEventListener("online", again);
-document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && again());
+window.addEventListener("online", open);
+document.addEventListener("visibilitychange", onVisibility);
 fromAddress();

@@ -5,13 +5,14 @@
 // next one. A smaller one was seen already; a larger one means that something is missing (`gap`:
 // the stream must be opened anew, for a snapshot). Notices have no seq and always apply.
 //
-//   state   { cursor, seq, entries, queue, gap, gone }
+//   state   { cursor, seq, entries, queue, gap, gone, away: what the server says of a worker that it
+//             can't reach, or null }
 //   entry   { key, kind: "user", content }
 //           { key, kind: "note", level, text }
 //           { key, kind: "answer", turn, state: "running" | "complete" | "aborted" | "error",
 //             content, reasoning, tools, prompts, error, stop, resumed }
 
-export const fresh = () => ({ cursor: null, seq: 0, entries: [], queue: [], gap: false, gone: false });
+export const fresh = () => ({ cursor: null, seq: 0, entries: [], queue: [], gap: false, gone: false, away: null });
 
 export const running = (state) => state.entries.find((e) => e.kind === "answer" && e.state === "running") || null;
 
@@ -131,6 +132,8 @@ export function reduce(state, name, d) {
     if (d.seq <= state.seq) return state;
     if (d.seq > state.seq + 1) return { ...state, gap: true };
   }
+  // of the worker itself: not a piece of the conversation, and gone when it is back
+  if (isNotice && d.code === "worker_unavailable") return { ...state, away: name === "error" ? d.message : null };
   const next = handlers[name](state, d);
-  return isNotice ? next : { ...next, seq: d.seq, cursor: d.generation + "-" + d.seq };
+  return isNotice ? next : { ...next, away: null, seq: d.seq, cursor: d.generation + "-" + d.seq };
 }

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { run as stateTests } from "./state.mjs";
+import { run as streamTests } from "./stream.mjs";
 
 const [, , url, executablePath] = process.argv;
 const { chromium } = createRequire(join(process.env.PLAYWRIGHT_DIR, "x.js"))("playwright-core");
@@ -52,6 +53,7 @@ const until = async (what, condition) => {
 };
 
 stateTests(test);
+streamTests(test);
 
 test("a newcomer types test and meets a permission and a question (CLI-2, PRV-3)", async () => {
   const page = await open();
@@ -157,6 +159,91 @@ test("a message is sent again until it arrived, and arrives once (CLI-2)", async
   assert.equal(await page.locator(".user").count(), 2);
   assert.equal(await page.locator("#queue li").count(), 0);
   assert.equal(await page.locator("#problem").isVisible(), false);
+});
+
+test("a message whose answer breaks off is sent again (CLI-2, FAF-6)", async () => {
+  const page = await open();
+  const keys = [];
+  await page.route("**/v1/messages", async (route) => {
+    keys.push(route.request().headers()["idempotency-key"]);
+    if (keys.length > 1) return route.continue();
+    const answer = await route.fetch();
+    return route.fulfill({ status: 202, contentType: "application/json", body: (await answer.text()).slice(0, -5) });
+  });
+  await say(page, "demo: broken off");
+  assert.equal(keys.length, 2);
+  assert.equal(keys[0], keys[1]);
+  await until("the answer", async () => (await page.locator(".assistant").count()) > 0 && /Have fun!/.test(await text(page)));
+  await idle(page);
+  assert.equal(await page.locator(".user").count(), 1);
+  assert.equal(await page.locator("#queue li").count(), 0);
+});
+
+const refusals = [
+  [429, "too_many", "too many open viewers", /not connected: too many open viewers \(429\), trying again/],
+  [503, "worker_unavailable", "the worker is away", /not connected: the worker is away \(503\), trying again/],
+  [401, "unauthorized", "a valid token is needed", /^not connected: a token is needed$/],
+];
+test("a refused stream says why, and is tried again where that helps (FAF-6)", async () => {
+  const page = await open();
+  await say(page, "demo: hello");
+  await idle(page);
+  for (const [status, code, message, shown] of refusals) {
+    let tries = 0;
+    await page.route("**/events*", (route) =>
+      ++tries > 1 ? route.continue() : route.fulfill({ status, json: { error: { code, message } } }));
+    await page.reload();
+    await page.locator("#connection", { hasText: shown }).waitFor();
+    if (status === 401) assert.match(await page.locator("#problem").innerText(), /wants a token, and this page can't send one/);
+    else await page.locator("#connection", { hasText: /^connected$/ }).waitFor();
+    await page.unroute("**/events*");
+  }
+});
+
+test("a stop for a turn that does not run any more gets a snapshot (FAF-6)", async () => {
+  const page = await open();
+  await say(page, "test");
+  await button(page, "Allow").waitFor();
+  await page.route("**/abort", (route) =>
+    route.fulfill({ status: 409, json: { error: { code: "not_processing", message: "the session is not processing a turn" } } }));
+  const asked = page.waitForRequest(/\/events$/); // without a cursor
+  await button(page, "Stop").click();
+  await asked;
+  await button(page, "Allow").waitFor();
+  assert.equal(await page.locator(".assistant").count(), 1);
+});
+
+test("when the network is back the stream is opened anew where it was (FAF-7)", async () => {
+  const page = await open();
+  await say(page, "test");
+  await button(page, "Allow").waitFor();
+  const asked = page.waitForRequest(/\/events\?last_event_id=\d+-\d+$/);
+  await page.evaluate(() => window.dispatchEvent(new Event("online")));
+  await asked;
+  await page.locator("#connection", { hasText: /^connected$/ }).waitFor();
+});
+
+test("an event that can't be shown is a problem that is told, and a snapshot follows (FAF-6)", async () => {
+  const page = await open();
+  await say(page, "demo: hello");
+  await idle(page);
+  let tries = 0;
+  await page.route("**/events*", (route) =>
+    ++tries > 1 ? route.continue() : route.fulfill({ contentType: "text/event-stream", body: "event: warning\ndata: {broken\n\n" }));
+  await page.reload();
+  await page.locator("#problem", { hasText: /An event could not be shown \(warning: / }).waitFor();
+  await page.locator(".assistant").waitFor();
+});
+
+test("a worker that stays away is told, and so is that it is back (FAF-6)", async () => {
+  const page = await open();
+  await say(page, "demo: chunks=900 size=8");
+  await until("text", async () => (await text(page)).length > 200);
+  await ask("stop-chatd");
+  await page.locator("#connection.bad", { hasText: /The worker of this session is not reachable/ }).waitFor();
+  await ask("start-chatd");
+  await page.locator("#connection", { hasText: /^connected$/ }).waitFor();
+  await idle(page);
 });
 
 test("an error is shown, also to who comes later (CLI-2)", async () => {

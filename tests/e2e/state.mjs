@@ -37,6 +37,15 @@ export function run(test) {
     assert.deepEqual([s.seq, s.cursor, s.entries.at(-1).text], [1, "1-1", "slow (log_stalled)"]);
   });
 
+  test("that the worker is away is shown until it is back, and is no piece of the chat (FAF-6)", () => {
+    const away = ["error", { seq: null, fatal: false, code: "worker_unavailable", message: "not there" }];
+    const s = play([start, away]);
+    assert.deepEqual([s.away, s.entries.length, s.seq], ["not there", 2, 1]);
+    assert.equal(play([["warning", { seq: null, code: "worker_unavailable", message: "back" }]], s).away, null);
+    assert.equal(play([["response_chunk", { content: "x" }]], s).away, null);
+    assert.equal(reduce(s, "snapshot", { ...common(3), state: "idle", messages: [] }).away, null);
+  });
+
   test("a snapshot shows what the events before it add up to (SDC-8, SDC-12)", () => {
     const live = play([start, ["reasoning_chunk", { content: "hm" }], ["response_chunk", { content: "x" }], ...call]);
     const snap = reduce(fresh(), "snapshot", { ...common(6), state: "waiting", content: "x", reasoning: "hm",

@@ -1,5 +1,6 @@
 """The page in a real Chromium, against real daemons: the tests themselves are in state.mjs (the
-reducer alone, node is enough) and page.mjs (playwright-core drives the browser).
+reducer alone, node is enough), stream.mjs (the reader of the stream alone, likewise) and page.mjs
+(playwright-core drives the browser).
 
 CHROMIUM names the browser, PLAYWRIGHT_DIR a folder with playwright-core installed; else it is
 installed from tests/node with npm ci into the build folder.
@@ -57,6 +58,11 @@ def run(stack, chromium, folder):
         command, _, rest = line.strip().partition(" ")
         if command == "stop-streamerd":
             stack.streamerd.kill()
+        elif command == "stop-chatd":
+            stack.chatd.kill()
+        elif command == "start-chatd":
+            stack.chatd.start()
+            stack.wait_ready()
         elif command == "start-streamerd":
             stack.streamerd.start()
             stack.wait_ready()
