@@ -14,6 +14,8 @@
  */
 #include <getopt.h>
 #include <stdio.h>
+#include <libgen.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -165,6 +167,26 @@ static int run_supervisor(const struct options *o, struct args *a)
 	return supervisor_run(&setup);
 }
 
+/* The log's folder is made if it is missing: else only workers would notice, again and again. */
+static int make_folder(const struct options *o, const char *config)
+{
+	char *path = strdup(o->log_path);
+	const char *dir;
+	struct stat st;
+	int r = -1;
+
+	if (!path)
+		return -1;
+	dir = dirname(path);
+	if (stat(dir, &st) == 0 ? S_ISDIR(st.st_mode) : mkdir(dir, 0750) == 0)
+		r = 0;
+	else
+		(void)fprintf(stderr, "chatd: %s: [log] path: %s: %s\n", config, dir,
+			      strerror(errno));
+	free(path);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct args a;
@@ -183,7 +205,12 @@ int main(int argc, char **argv)
 		(void)log_set_level(o->log_level); /* checked by options_load() */
 	if (a.worker >= 0 && !a.check)
 		return run_worker(o, &a);
-	status = a.check ? 0 : run_supervisor(o, &a);
+	if (a.check)
+		status = 0;
+	else if (make_folder(o, a.config) < 0)
+		status = EX_CONFIG;
+	else
+		status = run_supervisor(o, &a);
 	options_free(o);
 	return status;
 }

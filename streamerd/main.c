@@ -83,6 +83,8 @@ static int load(const char *file, struct options **ret_options, struct auth **re
 	if (!o)
 		return -1;
 	*ret_auth = o->auth_mode == AUTH_NONE ? auth_new() : auth_load(o->tokens_file, e);
+	if (!*ret_auth && access(o->tokens_file, R_OK) < 0)
+		conf_complain(e, file, "auth", "tokens_file", strerror(errno));
 	if (!*ret_auth) {
 		options_free(o);
 		return -1;
