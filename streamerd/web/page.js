@@ -102,7 +102,10 @@ function open() {
   if (!session) return;
   connection("connecting …");
   close = follow("/v1/sessions/" + session + "/events" + (state.cursor ? "?last_event_id=" + state.cursor : ""), {
-    open: () => connection("connected"),
+    open: () => {
+      state = { ...state, away: null }; // a stream is begun only where the worker is there
+      connection("connected");
+    },
     event: tryEvent,
     refused,
     lost: (why) => lost({ timeout: "nothing came in time", unreachable: "the server can't be reached" }[why] || "connection lost"),

@@ -221,6 +221,21 @@ test("when the network is back the stream is opened anew where it was (FAF-7)", 
   await page.evaluate(() => window.dispatchEvent(new Event("online")));
   await asked;
   await page.locator("#connection", { hasText: /^connected$/ }).waitFor();
+  // a machine that slept: nobody looked for longer than a connection is trusted
+  const look = (visibility, later) => page.evaluate(([value, ms]) => {
+    const now = Date.now() + ms;
+    Date.now = () => now;
+    Object.defineProperty(document, "visibilityState", { configurable: true, get: () => value });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, [visibility, later]);
+  let opened = 0;
+  page.on("request", (r) => (opened += /\/events\?/.test(r.url())));
+  await look("hidden", 0);
+  await look("visible", 29000);
+  assert.equal(opened, 0);
+  await look("hidden", 0);
+  await look("visible", 31000);
+  await until("it is opened anew", () => opened === 1);
 });
 
 test("an event that can't be shown is a problem that is told, and a snapshot follows (FAF-6)", async () => {
