@@ -27,6 +27,7 @@
 #include "chatd/supervisor/supervisor.h"
 #include "chatd/worker/worker.h"
 #include "common/limits.h"
+#include "common/json.h"
 #include "common/log.h"
 
 struct args {
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	json_require_memory();
 	o = options_load(a.config, &e);
 	if (!o) {
 		(void)fprintf(stderr, "chatd: %s\n", e.text);

@@ -11,6 +11,19 @@
 #include "common/limits.h"
 #include "common/require.h"
 
+static void *allocate(size_t n)
+{
+	void *p = malloc(n);
+
+	REQUIRE(p);
+	return p;
+}
+
+void json_require_memory(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
+
 void json_add_string(struct buf *b, const char *s, size_t n)
 {
 	static const char hex[] = "0123456789abcdef";

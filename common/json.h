@@ -15,6 +15,12 @@
 void json_add_string(struct buf *b, const char *s, size_t n);
 /* Appends v compactly (no spaces, UTF-8 as it is, keys in insertion order). */
 void json_add_value(struct buf *b, const json_t *v);
+/*
+ * For the start of a daemon: from now on a lack of memory inside jansson ends the process, as it
+ * does in buf. Otherwise a good document would be told to be a broken one.
+ */
+void json_require_memory(void);
+
 /* Compact text of v, malloc'ed. */
 char *json_text(const json_t *v);
 /* The first n bytes of s that are whole UTF-8 characters: returns a length <= n. */

@@ -26,6 +26,7 @@
 
 #include "common/cleanup.h"
 #include "common/limits.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/require.h"
 #include "common/sock.h"
@@ -338,6 +339,7 @@ int main(int argc, char **argv)
 
 	if (r > 0)
 		return r - 1;
+	json_require_memory();
 	if (sodium_init() < 0) {
 		log_error("streamerd.start", "error=\"libsodium can't be used\"");
 		return EXIT_FAILURE;
