@@ -1,37 +1,19 @@
 /*
- * test_feed.c - feeds and viewers over real sockets: what a viewer is sent, whatever happens.
+ * test_feed.c - feeds and viewers over real sockets: what a viewer is sent, whatever the others do.
+ *
+ * Joins and cursors, fan-out, slow viewers, refusals, limits and the end by draining. What
+ * until=idle waits for is in test_until_idle.c, a worker that goes and returns in test_outage.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "common/clock.h"
 #include "common/limits.h"
-#include "common/log.h"
-#include "streamerd/join.h"
 #include "streamerd/stats.h"
 #include "streamerd/viewer.h"
+#include "tests/unit/common/run_case.h"
+#include "tests/unit/streamerd/skip.h"
 #include "tests/unit/streamerd/viewing.h"
-
-/* The clock of the code under test (linked with --wrap): real time plus what a test adds. */
-static int64_t skipped_ms;
-int64_t __real_clock_mono_ms(void);
-int64_t __wrap_clock_mono_ms(void);
-
-int64_t __wrap_clock_mono_ms(void)
-{
-	return __real_clock_mono_ms() + skipped_ms;
-}
-
-static void skip(struct viewing *v, int64_t ms)
-{
-	for (int64_t done = 0; done < ms; done += 1000) {
-		skipped_ms += 1000;
-		hub_tick(v->hub);
-		viewing_spin(v);
-	}
-}
 
 /* SDC-8, SDC-9, API-3 */
 START_TEST(a_fresh_viewer_gets_a_snapshot_and_then_each_later_event)
@@ -321,263 +303,6 @@ START_TEST(returning_viewers_share_the_pages_of_the_log)
 }
 END_TEST
 
-/* SDC-9, API-3 */
-START_TEST(until_idle_ends_after_the_event_that_ends_the_last_turn)
-{
-	struct viewing *v = viewing_new();
-	struct client c = {0}, stays = {0};
-
-	scripted_session_emit(v->session, CHAT_EVENT_RESPONSE_START, "{}");
-	client_join(v, &c, NULL, true);
-	client_join(v, &stays, NULL, false);
-	viewing_until_state(&c, CLIENT_OPEN);
-	scripted_session_emit(v->session, CHAT_EVENT_ERROR, "{\"code\":\"x\",\"fatal\":false}");
-	viewing_until_caught_up(&c, v->session);
-	ck_assert_int_eq(c.state, CLIENT_OPEN);
-	/* a queued turn follows: the session does not become idle */
-	scripted_session_emit(v->session, CHAT_EVENT_ABORTED, "{}");
-	scripted_session_set_state(v->session, "processing");
-	viewing_until_caught_up(&c, v->session);
-	viewing_spin(v);
-	client_read(&c);
-	ck_assert_int_eq(c.state, CLIENT_OPEN);
-	scripted_session_emit(v->session, CHAT_EVENT_RESPONSE_START, "{}");
-	scripted_session_emit(v->session, CHAT_EVENT_ERROR, "{\"fatal\":true,\"code\":\"x\"}");
-	viewing_until_state(&c, CLIENT_ENDED);
-	client_expect_snapshot_then_rest(&c, v->session, NULL);
-	viewing_until_caught_up(&stays, v->session);
-	ck_assert_int_eq(stays.state, CLIENT_OPEN);
-	client_leave(&c);
-	client_leave(&stays);
-	viewing_free(v);
-}
-END_TEST
-
-/* SDC-9, API-3 */
-START_TEST(until_idle_on_an_idle_session_ends_behind_the_snapshot_or_is_204)
-{
-	struct viewing *v = viewing_new();
-	struct client c = {0};
-
-	scripted_session_turn(v->session, 3, 50);
-	client_join(v, &c, NULL, true);
-	viewing_until_state(&c, CLIENT_ENDED);
-	client_expect_snapshot_then_rest(&c, v->session, NULL);
-	client_leave(&c);
-	client_join(v, &c, "1-5", true);
-	viewing_until_state(&c, CLIENT_NOTHING);
-	client_leave(&c);
-	client_join(v, &c, "1-4", true);
-	viewing_until_state(&c, CLIENT_ENDED);
-	client_expect_frames(&c, v->session, 4);
-	client_leave(&c);
-	scripted_session_emit(v->session, CHAT_EVENT_RESPONSE_START, "{}");
-	client_join(v, &c, "1-6", true);
-	viewing_until_state(&c, CLIENT_OPEN);
-	client_leave(&c);
-	viewing_free(v);
-}
-END_TEST
-
-/* One pass of the loop. */
-static void step(struct viewing *v)
-{
-	(void)event_base_loop(v->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-}
-
-/* The end of the turn that the worker has begun, and of a viewer that waits for it. */
-static void end_turn_for(struct viewing *v, struct client *c)
-{
-	viewing_until_state(c, CLIENT_OPEN);
-	viewing_spin(v);
-	client_read(c);
-	ck_assert_int_eq(c->state, CLIENT_OPEN);
-	scripted_session_emit(v->session, CHAT_EVENT_RESPONSE_START, "{}");
-	scripted_session_emit(v->session, CHAT_EVENT_RESPONSE_END, "{}");
-	viewing_until_state(c, CLIENT_ENDED);
-	ck_assert_ptr_nonnull(strstr(buf_str(&c->in), "event: response_end\n"));
-}
-
-/*
- * PRC-6, SDC-9: another streamerd had a turn started; its events are not here yet, and what is
- * known here says that nothing runs. With every kind of place from which a viewer goes on.
- */
-static const char *const until_idle_cursors[] = {NULL, "1-5", "1-3", "1-1", "nonsense"};
-
-START_TEST(until_idle_asks_the_worker_and_not_what_it_knew)
-{
-	struct viewing *v = viewing_new();
-	struct client c = {0}, knew = {0}, stays = {0};
-
-	scripted_session_turn(v->session, 1, 50); /* 1-1 ... 1-3: only in the log */
-	client_join(v, &stays, NULL, false);
-	viewing_until_state(&stays, CLIENT_OPEN);
-	scripted_session_emit(v->session, CHAT_EVENT_WARNING, "{}");
-	scripted_session_emit(v->session, CHAT_EVENT_WARNING, "{}");
-	viewing_until_caught_up(&stays, v->session);
-	client_join(v, &knew, NULL, true);
-	viewing_until_state(&knew, CLIENT_ENDED); /* now it is known that nothing runs */
-	client_leave(&knew);
-	scripted_session_set_state(v->session, "processing");
-	client_join(v, &c, until_idle_cursors[_i], true);
-	end_turn_for(v, &c);
-	if (c.snapshots)
-		ck_assert_ptr_nonnull(strstr(c.in.data, "\"state\":\"processing\""));
-	client_leave(&c);
-	client_leave(&stays);
-	viewing_free(v);
-}
-END_TEST
-
-/* PRC-6, SDC-9: the worker was asked, but before the turn began */
-START_TEST(until_idle_does_not_believe_an_answer_that_was_on_its_way)
-{
-	struct viewing *v = viewing_new();
-	const struct scripted_counts *n = scripted_worker_counts(v->worker);
-	struct client c = {0}, first = {0}, stays = {0};
-
-	scripted_session_turn(v->session, 1, 50);
-	client_join(v, &stays, NULL, false);
-	viewing_until_state(&stays, CLIENT_OPEN);
-	client_join(v, &first, "1-3", true);
-	while (n->snapshots < 2)
-		step(v);
-	scripted_session_set_state(v->session, "processing");
-	client_join(v, &c, _i ? "1-3" : NULL, true);
-	viewing_until_state(&first, CLIENT_NOTHING);
-	end_turn_for(v, &c);
-	client_leave(&c);
-	client_leave(&first);
-	client_leave(&stays);
-	viewing_free(v);
-}
-END_TEST
-
-/* PRC-4, SDC-9 */
-START_TEST(many_who_wait_for_idle_are_one_question)
-{
-	struct viewing *v = viewing_new();
-	const struct scripted_counts *n = scripted_worker_counts(v->worker);
-	struct client c[30] = {0}, stays = {0};
-
-	scripted_session_turn(v->session, 1, 50);
-	client_join(v, &stays, NULL, false);
-	viewing_until_state(&stays, CLIENT_OPEN);
-	for (int round = 1; round <= 2; round++) {
-		for (int i = 0; i < 30; i++)
-			client_join(v, &c[i], i % 2 ? "1-3" : NULL, true);
-		for (int i = 0; i < 30; i++) {
-			viewing_until_state(&c[i], i % 2 ? CLIENT_NOTHING : CLIENT_ENDED);
-			client_leave(&c[i]);
-		}
-		ck_assert_int_eq(n->snapshots, 1 + round);
-	}
-	/* and none while it is known that a turn runs */
-	scripted_session_emit(v->session, CHAT_EVENT_RESPONSE_START, "{}");
-	viewing_until_caught_up(&stays, v->session);
-	for (int i = 0; i < 30; i++)
-		client_join(v, &c[i], "1-3", true);
-	for (int i = 0; i < 30; i++)
-		viewing_until_state(&c[i], CLIENT_OPEN);
-	ck_assert_int_eq(n->snapshots, 3);
-	for (int i = 0; i < 30; i++)
-		client_leave(&c[i]);
-	client_leave(&stays);
-	viewing_free(v);
-}
-END_TEST
-
-static bool is_linked(void *arg)
-{
-	struct viewing *v = arg;
-
-	return scripted_worker_links(v->worker) == 1 && backend_is_up(v->backend, 0);
-}
-
-static bool is_cut(void *arg)
-{
-	return !backend_is_up(((struct viewing *)arg)->backend, 0);
-}
-
-static void cut_and_come_back(struct viewing *v, void (*meanwhile)(struct viewing *v))
-{
-	scripted_worker_cut(v->worker, false);
-	viewing_until(v, is_cut, v, "the link is down");
-	if (meanwhile)
-		meanwhile(v);
-	scripted_worker_listen(v->worker);
-	viewing_until(v, is_linked, v, "the link is up again");
-}
-
-static void two_turns(struct viewing *v)
-{
-	scripted_session_turn(v->session, 200, 200);
-	scripted_session_set_generation(v->session, 2);
-	scripted_session_turn(v->session, 200, 200);
-}
-
-/* DUR-4, DUR-7, PRC-3 */
-START_TEST(a_worker_that_goes_and_comes_back_leaves_no_hole_and_no_repeat)
-{
-	struct viewing *v = viewing_new();
-	struct client c[5] = {0}, late = {0};
-
-	for (int i = 0; i < 5; i++) {
-		client_join(v, &c[i], NULL, false);
-		viewing_until_state(&c[i], CLIENT_OPEN);
-	}
-	scripted_session_turn(v->session, 10, 100);
-	cut_and_come_back(v, NULL);
-	scripted_session_turn(v->session, 10, 100);
-	cut_and_come_back(v, two_turns);
-	client_join(v, &late, "1-20", false);
-	scripted_session_turn(v->session, 10, 100);
-	for (int i = 0; i < 5; i++) {
-		viewing_until_caught_up(&c[i], v->session);
-		client_expect_snapshot_then_rest(&c[i], v->session, NULL);
-		client_leave(&c[i]);
-	}
-	viewing_until_state(&late, CLIENT_OPEN);
-	viewing_until_caught_up(&late, v->session);
-	client_expect_frames(&late, v->session, 20);
-	client_leave(&late);
-	viewing_free(v);
-}
-END_TEST
-
-static void another_history(struct viewing *v)
-{
-	scripted_session_rewrite(v->session, 9, 12);
-}
-
-static bool has_two_snapshots(void *arg)
-{
-	struct client *c = arg;
-
-	client_read(c);
-	return c->snapshots == 2;
-}
-
-/* DUR-4 */
-START_TEST(viewers_of_a_session_whose_history_was_replaced_get_a_snapshot)
-{
-	struct viewing *v = viewing_new();
-	struct client longer = {0};
-
-	scripted_session_turn(v->session, _i, 100);
-	client_join(v, &longer, NULL, false);
-	viewing_until_state(&longer, CLIENT_OPEN);
-	cut_and_come_back(v, another_history);
-	scripted_session_emit(v->session, CHAT_EVENT_WARNING, "{}");
-	viewing_until(v, has_two_snapshots, &longer, "another snapshot");
-	viewing_until_caught_up(&longer, v->session);
-	ck_assert_ptr_nonnull(strstr(buf_str(&longer.in), ",\"reason\":\""));
-	ck_assert_str_eq(longer.last_id, "9-13");
-	client_leave(&longer);
-	viewing_free(v);
-}
-END_TEST
-
 /* FAF-2 */
 START_TEST(what_fails_before_the_first_byte_is_refused)
 {
@@ -598,25 +323,8 @@ START_TEST(what_fails_before_the_first_byte_is_refused)
 	ck_assert_int_eq(c.fault, FAULT_LOG_UNAVAILABLE);
 	client_leave(&c);
 	scripted_worker_cut(v->worker, false);
-	viewing_until(v, is_cut, v, "the link is down");
+	viewing_until(v, viewing_is_cut, v, "the link is down");
 	client_join(v, &c, NULL, false);
-	viewing_until_state(&c, CLIENT_REFUSED);
-	ck_assert_int_eq(c.fault, FAULT_WORKER_UNAVAILABLE);
-	client_leave(&c);
-	viewing_free(v);
-}
-END_TEST
-
-START_TEST(a_join_is_refused_when_its_worker_goes_away_without_an_answer)
-{
-	struct viewing *v = viewing_new();
-	struct client c = {0};
-
-	scripted_worker_mute(v->worker, true);
-	client_join(v, &c, NULL, false);
-	viewing_spin(v);
-	ck_assert_int_eq(c.state, CLIENT_WAITING);
-	scripted_worker_cut(v->worker, true);
 	viewing_until_state(&c, CLIENT_REFUSED);
 	ck_assert_int_eq(c.fault, FAULT_WORKER_UNAVAILABLE);
 	client_leave(&c);
@@ -636,46 +344,6 @@ START_TEST(a_client_that_leaves_while_it_waits_is_forgotten)
 	scripted_worker_cut(v->worker, true);
 	viewing_spin(v);
 	ck_assert_int_eq(c.state, CLIENT_WAITING);
-	viewing_free(v);
-}
-END_TEST
-
-/* SDC-4, FAF-7 */
-START_TEST(session_cleared_is_the_last_event_and_then_the_session_is_gone)
-{
-	struct viewing *v = viewing_new();
-	struct client c = {0}, late = {0};
-
-	client_join(v, &c, NULL, false);
-	viewing_until_state(&c, CLIENT_OPEN);
-	scripted_session_emit(v->session, CHAT_EVENT_SESSION_CLEARED, "{}");
-	viewing_until_state(&c, CLIENT_ENDED);
-	client_expect_snapshot_then_rest(&c, v->session, NULL);
-	ck_assert_ptr_nonnull(strstr(buf_str(&c.in), "event: session_cleared\n"));
-	client_join(v, &late, NULL, false);
-	viewing_until_state(&late, CLIENT_REFUSED);
-	ck_assert_int_eq(late.fault, FAULT_SESSION_NOT_FOUND);
-	client_leave(&c);
-	client_leave(&late);
-	viewing_free(v);
-}
-END_TEST
-
-static void forget(struct viewing *v)
-{
-	scripted_session_forget(v->session);
-}
-
-START_TEST(streams_of_a_session_that_is_gone_when_the_worker_returns_end)
-{
-	struct viewing *v = viewing_new();
-	struct client c = {0};
-
-	client_join(v, &c, NULL, false);
-	viewing_until_state(&c, CLIENT_OPEN);
-	cut_and_come_back(v, forget);
-	viewing_until_state(&c, CLIENT_ENDED);
-	client_leave(&c);
 	viewing_free(v);
 }
 END_TEST
@@ -748,74 +416,17 @@ START_TEST(draining_ends_every_stream_between_two_events)
 }
 END_TEST
 
-/* PRC-3: a worker's event that could break the framing ends the channel, not the streams */
-static const char *const bad_payloads[] = {"", "{", "[]", "null", "{\"a\":\n1}", "{\"a\":\r1}"};
-
-START_TEST(an_event_that_cannot_be_passed_on_cuts_the_link_and_nothing_else)
-{
-	struct viewing *v = viewing_new();
-	struct client c = {0};
-	struct msg m = {.type = MSG_EVENT,
-			.event = {.sub = 1,
-				  .generation = 1,
-				  .seq = 1,
-				  .type = CHAT_EVENT_WARNING,
-				  .payload = str_of(bad_payloads[_i])}};
-
-	client_join(v, &c, NULL, false);
-	viewing_until_state(&c, CLIENT_OPEN);
-	scripted_worker_say(v->worker, &m);
-	viewing_until(v, is_cut, v, "the link is down");
-	viewing_until(v, is_linked, v, "the link is up again");
-	scripted_session_turn(v->session, 5, 100);
-	viewing_until_caught_up(&c, v->session);
-	client_expect_snapshot_then_rest(&c, v->session, NULL);
-	client_leave(&c);
-	viewing_free(v);
-}
-END_TEST
-
-START_TEST(a_gap_in_what_the_worker_sends_is_filled_from_the_log)
-{
-	struct viewing *v = viewing_new();
-	struct client c = {0};
-	struct msg m = {.type = MSG_EVENT,
-			.event = {.sub = 1,
-				  .generation = 1,
-				  .seq = 9,
-				  .type = CHAT_EVENT_WARNING,
-				  .payload = str_of("{}")}};
-
-	client_join(v, &c, NULL, false);
-	viewing_until_state(&c, CLIENT_OPEN);
-	log_max = (enum log_level)0; /* the line about it is expected */
-	scripted_worker_say(v->worker, &m);
-	viewing_spin(v);
-	scripted_session_turn(v->session, 5, 100);
-	skip(v, 2000);
-	viewing_until_caught_up(&c, v->session);
-	client_expect_snapshot_then_rest(&c, v->session, NULL);
-	client_leave(&c);
-	viewing_free(v);
-}
-END_TEST
-
 /* The memory of an idle viewer, besides its socket: its struct and nothing else. */
 START_TEST(an_idle_viewer_is_small)
 {
 	ck_assert_uint_le(sizeof(struct viewer), 264);
 }
 END_TEST
-
 int main(void)
 {
-	Suite *s = suite_create("feed");
 	TCase *t = tcase_create("feed");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 30);
-	suite_add_tcase(s, t);
 	tcase_add_test(t, a_fresh_viewer_gets_a_snapshot_and_then_each_later_event);
 	tcase_add_test(t, a_session_is_subscribed_to_once_and_only_while_it_has_viewers);
 	tcase_add_test(t, events_that_arrive_together_are_one_write);
@@ -828,30 +439,11 @@ int main(void)
 	tcase_add_loop_test(t, a_cursor_that_cannot_be_served_gets_a_snapshot_that_says_why, 0,
 			    (int)(sizeof(bad_cursors) / sizeof(bad_cursors[0])));
 	tcase_add_test(t, returning_viewers_share_the_pages_of_the_log);
-	tcase_add_test(t, until_idle_ends_after_the_event_that_ends_the_last_turn);
-	tcase_add_test(t, until_idle_on_an_idle_session_ends_behind_the_snapshot_or_is_204);
-	tcase_add_loop_test(t, until_idle_asks_the_worker_and_not_what_it_knew, 0,
-			    (int)(sizeof(until_idle_cursors) / sizeof(until_idle_cursors[0])));
-	tcase_add_loop_test(t, until_idle_does_not_believe_an_answer_that_was_on_its_way, 0, 2);
-	tcase_add_test(t, many_who_wait_for_idle_are_one_question);
-	tcase_add_test(t, a_worker_that_goes_and_comes_back_leaves_no_hole_and_no_repeat);
-	tcase_add_loop_test(t, viewers_of_a_session_whose_history_was_replaced_get_a_snapshot, 5,
-			    15);
 	tcase_add_test(t, what_fails_before_the_first_byte_is_refused);
-	tcase_add_test(t, a_join_is_refused_when_its_worker_goes_away_without_an_answer);
 	tcase_add_test(t, a_client_that_leaves_while_it_waits_is_forgotten);
-	tcase_add_test(t, session_cleared_is_the_last_event_and_then_the_session_is_gone);
-	tcase_add_test(t, streams_of_a_session_that_is_gone_when_the_worker_returns_end);
 	tcase_add_test(t, every_viewer_gets_a_comment_in_each_heartbeat_time);
 	tcase_add_test(t, an_owner_has_a_limit_of_viewers);
 	tcase_add_test(t, draining_ends_every_stream_between_two_events);
-	tcase_add_loop_test(t, an_event_that_cannot_be_passed_on_cuts_the_link_and_nothing_else, 0,
-			    (int)(sizeof(bad_payloads) / sizeof(bad_payloads[0])));
-	tcase_add_test(t, a_gap_in_what_the_worker_sends_is_filled_from_the_log);
 	tcase_add_test(t, an_idle_viewer_is_small);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("feed", t);
 }

@@ -1,43 +1,16 @@
 /*
  * test_outage.c - what viewers are told of a worker that stays away, and of its return.
+ *
+ * Also that the streams go on behind it without a hole or a repeat, whatever became of the session
+ * meanwhile, and that a link whose worker talks nonsense is cut and made anew.
  */
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/limits.h"
+#include "common/log.h"
 #include "tests/unit/common/run_case.h"
+#include "tests/unit/streamerd/skip.h"
 #include "tests/unit/streamerd/viewing.h"
-
-/* The clock of the code under test (linked with --wrap): real time plus what a test adds. */
-static int64_t skipped_ms;
-int64_t __real_clock_mono_ms(void);
-int64_t __wrap_clock_mono_ms(void);
-
-int64_t __wrap_clock_mono_ms(void)
-{
-	return __real_clock_mono_ms() + skipped_ms;
-}
-
-static void skip(struct viewing *v, int64_t ms)
-{
-	for (int64_t done = 0; done < ms; done += 1000) {
-		skipped_ms += 1000;
-		hub_tick(v->hub);
-		viewing_spin(v);
-	}
-}
-
-static bool is_linked(void *arg)
-{
-	struct viewing *v = arg;
-
-	return scripted_worker_links(v->worker) == 1 && backend_is_up(v->backend, 0);
-}
-
-static bool is_cut(void *arg)
-{
-	return !backend_is_up(((struct viewing *)arg)->backend, 0);
-}
 
 /* FAF-6 */
 START_TEST(viewers_of_a_worker_that_stays_away_are_told_once_and_again_when_it_is_back)
@@ -51,7 +24,7 @@ START_TEST(viewers_of_a_worker_that_stays_away_are_told_once_and_again_when_it_i
 		viewing_until_state(&c[i], CLIENT_OPEN);
 	}
 	scripted_worker_cut(v->worker, false);
-	viewing_until(v, is_cut, v, "the link is down");
+	viewing_until(v, viewing_is_cut, v, "the link is down");
 	skip(v, LIMIT_FEED_DARK_MS); /* the first tick sees it begin */
 	client_read(&c[0]);
 	ck_assert_int_eq(c[0].notices, 0);
@@ -64,7 +37,7 @@ START_TEST(viewers_of_a_worker_that_stays_away_are_told_once_and_again_when_it_i
 	ck_assert_ptr_nonnull(
 		strstr(c[0].notice, "\"fatal\":false,\"code\":\"worker_unavailable\""));
 	scripted_worker_listen(v->worker);
-	viewing_until(v, is_linked, v, "the link is up");
+	viewing_until(v, viewing_is_linked, v, "the link is up");
 	client_join(v, &later, NULL, false);
 	viewing_until_state(&later, CLIENT_OPEN);
 	skip(v, 2000);
@@ -92,16 +65,183 @@ START_TEST(a_worker_that_is_there_and_mute_is_an_outage_and_a_short_absence_is_n
 	client_join(v, &c, NULL, false);
 	viewing_until_state(&c, CLIENT_OPEN);
 	scripted_worker_cut(v->worker, false);
-	viewing_until(v, is_cut, v, "the link is down");
+	viewing_until(v, viewing_is_cut, v, "the link is down");
 	skip(v, LIMIT_FEED_DARK_MS - 1000);
 	scripted_worker_mute(v->worker, true);
 	scripted_worker_listen(v->worker);
-	viewing_until(v, is_linked, v, "the link is up");
+	viewing_until(v, viewing_is_linked, v, "the link is up");
 	client_read(&c);
 	ck_assert_int_eq(c.notices, 0);
 	skip(v, 3000); /* asked to be subscribed at, it does not answer */
 	client_read(&c);
 	ck_assert_int_eq(c.notices, 1);
+	client_leave(&c);
+	viewing_free(v);
+}
+END_TEST
+
+static void cut_and_come_back(struct viewing *v, void (*meanwhile)(struct viewing *v))
+{
+	scripted_worker_cut(v->worker, false);
+	viewing_until(v, viewing_is_cut, v, "the link is down");
+	if (meanwhile)
+		meanwhile(v);
+	scripted_worker_listen(v->worker);
+	viewing_until(v, viewing_is_linked, v, "the link is up again");
+}
+
+static void two_turns(struct viewing *v)
+{
+	scripted_session_turn(v->session, 200, 200);
+	scripted_session_set_generation(v->session, 2);
+	scripted_session_turn(v->session, 200, 200);
+}
+
+/* DUR-4, DUR-7, PRC-3 */
+START_TEST(a_worker_that_goes_and_comes_back_leaves_no_hole_and_no_repeat)
+{
+	struct viewing *v = viewing_new();
+	struct client c[5] = {0}, late = {0};
+
+	for (int i = 0; i < 5; i++) {
+		client_join(v, &c[i], NULL, false);
+		viewing_until_state(&c[i], CLIENT_OPEN);
+	}
+	scripted_session_turn(v->session, 10, 100);
+	cut_and_come_back(v, NULL);
+	scripted_session_turn(v->session, 10, 100);
+	cut_and_come_back(v, two_turns);
+	client_join(v, &late, "1-20", false);
+	scripted_session_turn(v->session, 10, 100);
+	for (int i = 0; i < 5; i++) {
+		viewing_until_caught_up(&c[i], v->session);
+		client_expect_snapshot_then_rest(&c[i], v->session, NULL);
+		client_leave(&c[i]);
+	}
+	viewing_until_state(&late, CLIENT_OPEN);
+	viewing_until_caught_up(&late, v->session);
+	client_expect_frames(&late, v->session, 20);
+	client_leave(&late);
+	viewing_free(v);
+}
+END_TEST
+
+static void another_history(struct viewing *v)
+{
+	scripted_session_rewrite(v->session, 9, 12);
+}
+
+static bool has_two_snapshots(void *arg)
+{
+	struct client *c = arg;
+
+	client_read(c);
+	return c->snapshots == 2;
+}
+
+/* DUR-4 */
+START_TEST(viewers_of_a_session_whose_history_was_replaced_get_a_snapshot)
+{
+	struct viewing *v = viewing_new();
+	struct client longer = {0};
+
+	scripted_session_turn(v->session, _i, 100);
+	client_join(v, &longer, NULL, false);
+	viewing_until_state(&longer, CLIENT_OPEN);
+	cut_and_come_back(v, another_history);
+	scripted_session_emit(v->session, CHAT_EVENT_WARNING, "{}");
+	viewing_until(v, has_two_snapshots, &longer, "another snapshot");
+	viewing_until_caught_up(&longer, v->session);
+	ck_assert_ptr_nonnull(strstr(buf_str(&longer.in), ",\"reason\":\""));
+	ck_assert_str_eq(longer.last_id, "9-13");
+	client_leave(&longer);
+	viewing_free(v);
+}
+END_TEST
+
+START_TEST(a_join_is_refused_when_its_worker_goes_away_without_an_answer)
+{
+	struct viewing *v = viewing_new();
+	struct client c = {0};
+
+	scripted_worker_mute(v->worker, true);
+	client_join(v, &c, NULL, false);
+	viewing_spin(v);
+	ck_assert_int_eq(c.state, CLIENT_WAITING);
+	scripted_worker_cut(v->worker, true);
+	viewing_until_state(&c, CLIENT_REFUSED);
+	ck_assert_int_eq(c.fault, FAULT_WORKER_UNAVAILABLE);
+	client_leave(&c);
+	viewing_free(v);
+}
+END_TEST
+
+static void forget(struct viewing *v)
+{
+	scripted_session_forget(v->session);
+}
+
+START_TEST(streams_of_a_session_that_is_gone_when_the_worker_returns_end)
+{
+	struct viewing *v = viewing_new();
+	struct client c = {0};
+
+	client_join(v, &c, NULL, false);
+	viewing_until_state(&c, CLIENT_OPEN);
+	cut_and_come_back(v, forget);
+	viewing_until_state(&c, CLIENT_ENDED);
+	client_leave(&c);
+	viewing_free(v);
+}
+END_TEST
+
+/* PRC-3: a worker's event that could break the framing ends the channel, not the streams */
+static const char *const bad_payloads[] = {"", "{", "[]", "null", "{\"a\":\n1}", "{\"a\":\r1}"};
+
+START_TEST(an_event_that_cannot_be_passed_on_cuts_the_link_and_nothing_else)
+{
+	struct viewing *v = viewing_new();
+	struct client c = {0};
+	struct msg m = {.type = MSG_EVENT,
+			.event = {.sub = 1,
+				  .generation = 1,
+				  .seq = 1,
+				  .type = CHAT_EVENT_WARNING,
+				  .payload = str_of(bad_payloads[_i])}};
+
+	client_join(v, &c, NULL, false);
+	viewing_until_state(&c, CLIENT_OPEN);
+	scripted_worker_say(v->worker, &m);
+	viewing_until(v, viewing_is_cut, v, "the link is down");
+	viewing_until(v, viewing_is_linked, v, "the link is up again");
+	scripted_session_turn(v->session, 5, 100);
+	viewing_until_caught_up(&c, v->session);
+	client_expect_snapshot_then_rest(&c, v->session, NULL);
+	client_leave(&c);
+	viewing_free(v);
+}
+END_TEST
+
+START_TEST(a_gap_in_what_the_worker_sends_is_filled_from_the_log)
+{
+	struct viewing *v = viewing_new();
+	struct client c = {0};
+	struct msg m = {.type = MSG_EVENT,
+			.event = {.sub = 1,
+				  .generation = 1,
+				  .seq = 9,
+				  .type = CHAT_EVENT_WARNING,
+				  .payload = str_of("{}")}};
+
+	client_join(v, &c, NULL, false);
+	viewing_until_state(&c, CLIENT_OPEN);
+	log_max = (enum log_level)0; /* the line about it is expected */
+	scripted_worker_say(v->worker, &m);
+	viewing_spin(v);
+	scripted_session_turn(v->session, 5, 100);
+	skip(v, 2000);
+	viewing_until_caught_up(&c, v->session);
+	client_expect_snapshot_then_rest(&c, v->session, NULL);
 	client_leave(&c);
 	viewing_free(v);
 }
@@ -115,5 +255,13 @@ int main(void)
 	tcase_add_test(t,
 		       viewers_of_a_worker_that_stays_away_are_told_once_and_again_when_it_is_back);
 	tcase_add_test(t, a_worker_that_is_there_and_mute_is_an_outage_and_a_short_absence_is_none);
+	tcase_add_test(t, a_worker_that_goes_and_comes_back_leaves_no_hole_and_no_repeat);
+	tcase_add_loop_test(t, viewers_of_a_session_whose_history_was_replaced_get_a_snapshot, 5,
+			    15);
+	tcase_add_test(t, a_join_is_refused_when_its_worker_goes_away_without_an_answer);
+	tcase_add_test(t, streams_of_a_session_that_is_gone_when_the_worker_returns_end);
+	tcase_add_loop_test(t, an_event_that_cannot_be_passed_on_cuts_the_link_and_nothing_else, 0,
+			    (int)(sizeof(bad_payloads) / sizeof(bad_payloads[0])));
+	tcase_add_test(t, a_gap_in_what_the_worker_sends_is_filled_from_the_log);
 	return run_case("outage", t);
 }

@@ -337,3 +337,15 @@ void viewing_until_caught_up(struct client *c, const struct scripted_session *s)
 	(void)snprintf(w.id, sizeof(w.id), "%llu", (unsigned long long)scripted_session_seq(s));
 	viewing_until(c->v, has_last, &w, "the client has the last event");
 }
+
+bool viewing_is_linked(void *arg)
+{
+	struct viewing *v = arg;
+
+	return scripted_worker_links(v->worker) == 1 && backend_is_up(v->backend, 0);
+}
+
+bool viewing_is_cut(void *arg)
+{
+	return !backend_is_up(((struct viewing *)arg)->backend, 0);
+}
