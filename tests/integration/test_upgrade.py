@@ -3,11 +3,11 @@
 import os
 import random
 import re
-import signal
 import threading
 import time
 
 from lib import plan, tap
+from lib.freeze import freeze, thaw
 from lib.load import Load, verify
 from lib.strict import Watcher
 from lib.upstream import Upstream, hang, text
@@ -104,14 +104,14 @@ def test_a_worker_that_comes_back_from_the_dead_writes_nothing(load):
         old = t.worker_pids().values()
         try:
             for pid in old:
-                os.kill(pid, signal.SIGSTOP)
+                freeze(pid)
             t.chatd.kill()
             t.chatd.start()
             until(lambda: "worker.takeover" in t.chatd.log(whole=True), "the successor waits no longer", 20)
             asked = until(lambda: t.log.rows("SELECT id FROM prompts WHERE state = 'open'"), "it is asked", 20)
         finally:
             for pid in old:
-                os.kill(pid, signal.SIGCONT)
+                thaw(pid)
         until(lambda: not any(alive(pid) for pid in old), "the old workers end", 20)
         body = {"allow": False}
         r = other.request(random.Random(SEED), "POST",
