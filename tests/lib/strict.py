@@ -38,10 +38,15 @@ class State(sse.State):
             assert before == self.whole(), f"shown {before}, and at the same seq the snapshot says {self.whole()}"
 
     def whole(self):
-        """What a page shows of the running or last turn."""
-        return {"seq": self.seq, "state": self.state, "turn_id": self.turn_id if self.state != "idle" else None,
+        """What a page shows of the running or last turn, as far as events say it.
+
+        Whether it waits is seen from its prompts, and that storing fails is said without an event.
+        """
+        state = "processing" if self.state == "waiting" else self.state
+        error = self.error if state == "idle" else None
+        return {"seq": self.seq, "state": state, "turn_id": self.turn_id if state != "idle" else None,
                 "content": self.content, "reasoning": self.reasoning, "stop_reason": self.stop_reason,
-                "error": self.error, "queue": list(self.queue), "prompts": sorted(self.prompts),
+                "error": error, "queue": list(self.queue), "prompts": sorted(self.prompts),
                 "tools": {k: (v["name"], v["status"], v.get("input"), v.get("output"), bool(v.get("is_error")))
                           for k, v in self.invocations.items()}}
 
