@@ -66,6 +66,6 @@ void viewing_until_state(struct client *c, enum client_state state);
 /* Until the client was given everything that the session has. */
 void viewing_until_caught_up(struct client *c, const struct scripted_session *s);
 void viewing_spin(struct viewing *v); /* until nothing is ready */
-/* For viewing_until(), arg is the viewing: the link to the worker is up and the only one, is down */
+/* For viewing_until(), arg is the viewing: its one link to the worker is up, or down. */
 bool viewing_is_linked(void *arg);
 bool viewing_is_cut(void *arg);
