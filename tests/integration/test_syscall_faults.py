@@ -234,7 +234,7 @@ class Bench:
         if stated:
             self.aborts += 1
         s.revive()
-        if call in MAY_ABORT and s.ended == "streamerd ended with 255":
+        if call in MAY_ABORT and (s.ended == "streamerd ended with 255" or " status=255 " in t.chatd.log()):
             stated = True  # uthash's own way to say that there is no memory
         assert stated or not s.ended, f"{s.ended}: {t.streamerd.log()[-1500:]}"
         assert t.chatd.is_running(), f"the supervisor ended with {t.chatd.process.returncode}"
