@@ -201,7 +201,8 @@ int main(int argc, char **argv)
 	o = options_load(a.config, &e);
 	if (!o) {
 		(void)fprintf(stderr, "chatd: %s\n", e.text);
-		return EX_CONFIG;
+		/* the supervisor has read it before: a worker's trouble may pass */
+		return a.worker >= 0 ? EX_TEMPFAIL : EX_CONFIG;
 	}
 	if (o->log_level)
 		(void)log_set_level(o->log_level); /* checked by options_load() */

@@ -8,9 +8,9 @@
 
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/limits.h"
 #include "common/require.h"
 

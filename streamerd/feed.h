@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
+#include "common/hash.h"
 #include "streamerd/catchup.h"
 #include "streamerd/hub.h"
 #include "streamerd/sse.h"

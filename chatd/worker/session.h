@@ -7,11 +7,10 @@
  */
 #pragma once
 
-#include <uthash.h>
-
 #include "chatd/store/queries.h"
 #include "chatd/worker/accumulator.h"
 #include "chatd/worker/worker.h"
+#include "common/hash.h"
 #include "proto/fault.h"
 
 struct subscription {
