@@ -42,7 +42,8 @@ struct event_log {
 	struct event *retry; /* owned; only wakes the loop, whose pass ends with a commit */
 	int64_t retry_at;
 	int checkpoint_pages; /* how much the WAL may grow between checkpoints */
-	int checkpoint_at;    /* WAL pages at which to checkpoint next */
+	int checkpoint_at;    /* WAL pages at which to checkpoint next ... */
+	int busy_pages;	      /* ... and how many more while commits are large */
 	struct event_log_stats stats;
 };
 
@@ -126,7 +127,12 @@ static void note_commit(struct event_log *l, int64_t us)
 		l->stats.commit_us_max = (uint64_t)us;
 }
 
-static void maybe_checkpoint(struct event_log *l)
+/*
+ * A checkpoint makes the commit that runs it wait for two syncs. With little to do that is soon;
+ * under load, when many commits would meet one, it is put off, and copies each page once instead of
+ * often.
+ */
+static void maybe_checkpoint(struct event_log *l, size_t group)
 {
 	static struct log_limit lines;
 	int pages = db_wal_pages(l->db);
@@ -134,7 +140,7 @@ static void maybe_checkpoint(struct event_log *l)
 
 	if (pages < l->checkpoint_pages)
 		l->checkpoint_at = l->checkpoint_pages;
-	if (pages < l->checkpoint_at)
+	if (pages < l->checkpoint_at + (group > LIMIT_WAL_GROUP ? l->busy_pages : 0))
 		return;
 	rc = db_checkpoint(l->db, NULL); /* what it could not copy, the next one will */
 	l->stats.checkpoints++;
@@ -276,6 +282,7 @@ static int reopen(struct event_log *l)
 void event_log_commit(struct event_log *l)
 {
 	int64_t start = clock_mono_us();
+	size_t group = l->n_pending;
 	int rc;
 
 	if (l->n_pending == 0 || (l->stalled && clock_mono_ms() < l->retry_at))
@@ -296,7 +303,7 @@ void event_log_commit(struct event_log *l)
 	l->attempted = TAILQ_LAST(&l->pending, pending_list);
 	rc = pending_write_run_all(l->db, &l->pending, &l->commit_unknown);
 	if (rc == SQLITE_OK)
-		maybe_checkpoint(l);
+		maybe_checkpoint(l, group);
 	db_gate_leave(l->db);
 	if (rc == SQLITE_OK) {
 		note_commit(l, clock_mono_us() - start);
@@ -371,6 +378,7 @@ int event_log_open(struct event_base *base, const char *path, bool durability_fu
 	l->ops = ops;
 	l->ops_arg = arg;
 	event_log_set_checkpoint_pages(l, LIMIT_WAL_PAGES);
+	l->busy_pages = LIMIT_WAL_BUSY_PAGES;
 	TAILQ_INIT(&l->pending);
 	l->retry = evtimer_new(base, on_retry, l);
 	REQUIRE(l->retry);
@@ -416,6 +424,7 @@ void event_log_free(struct event_log *l)
 void event_log_set_checkpoint_pages(struct event_log *l, int pages)
 {
 	l->checkpoint_pages = l->checkpoint_at = pages;
+	l->busy_pages = 0;
 }
 
 bool event_log_is_stalled(const struct event_log *l)

@@ -99,7 +99,8 @@ int event_log_withdraw(struct event_log *l, struct log_session *s, uint64_t gene
 
 void event_log_commit(struct event_log *l);
 
-/* A checkpoint is run each time the WAL has grown by this many pages. Default: LIMIT_WAL_PAGES. */
+/* A checkpoint is run each time the WAL has grown by this many pages. Default: LIMIT_WAL_PAGES, and
+ * LIMIT_WAL_BUSY_PAGES more while commits are large. */
 void event_log_set_checkpoint_pages(struct event_log *l, int pages);
 
 bool event_log_is_stalled(const struct event_log *l);

@@ -35,7 +35,7 @@
 static const char *top = ".";
 static int rounds = 5;
 static int n_events = 200000;
-static int checkpoint_pages = LIMIT_WAL_PAGES;
+static int checkpoint_pages; /* 0: as the log does it by itself */
 
 struct result {
 	int64_t us, cpu_us;	      /* in all slices */
@@ -155,7 +155,8 @@ static struct log_run *log_run_open(void)
 	make_dir(r->dir, r->path);
 	r->base = event_base_new();
 	REQUIRE(event_log_open(r->base, r->path, true, &ops, NULL, &r->log, &why) == 0);
-	event_log_set_checkpoint_pages(r->log, checkpoint_pages);
+	if (checkpoint_pages)
+		event_log_set_checkpoint_pages(r->log, checkpoint_pages);
 	for (int i = 0; i < SESSIONS; i++)
 		start_session(r->log, &r->sessions[i], i);
 	event_log_commit(r->log);
@@ -266,6 +267,14 @@ static void insert(struct bare_run *r, int event)
 	free(payload);
 }
 
+/* The same as the log does it. */
+static int pages_between(int batch)
+{
+	if (checkpoint_pages)
+		return checkpoint_pages;
+	return LIMIT_WAL_PAGES + (batch > LIMIT_WAL_GROUP ? LIMIT_WAL_BUSY_PAGES : 0);
+}
+
 static void bare_run_slice(struct bare_run *r, int from, int batch)
 {
 	int64_t begin = clock_mono_us(), cpu = cpu_us();
@@ -278,7 +287,7 @@ static void bare_run_slice(struct bare_run *r, int from, int batch)
 		for (int j = 0; j < batch; j++, i++)
 			insert(r, i);
 		step(r->commit);
-		checkpoint = r->wal_pages >= checkpoint_pages;
+		checkpoint = r->wal_pages >= pages_between(batch);
 		if (checkpoint)
 			(void)sqlite3_wal_checkpoint_v2(r->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
 							NULL, NULL);
@@ -419,7 +428,8 @@ int main(int argc, char **argv)
 	(void)printf(
 		"event log against bare SQLite: %d sessions, %d events of %d bytes, %d rounds, "
 		"checkpoint at %d pages\n",
-		SESSIONS, n_events, PAYLOAD, rounds, checkpoint_pages);
+		SESSIONS, n_events, PAYLOAD, rounds,
+		checkpoint_pages ? checkpoint_pages : LIMIT_WAL_PAGES);
 	for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
 		if (only == 0 || only == batches[i])
 			(void)json_array_append_new(runs, run_batch(batches[i], &met));
