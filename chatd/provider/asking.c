@@ -71,7 +71,9 @@ struct http_asking {
 	struct transfer *transfer; /* owned; NULL once it is over */
 	struct reply reply;
 	struct answer_head head;
-	struct buf error_body; /* of an answer with an error status */
+	struct buf error_body;	     /* of an answer with an error status */
+	struct provider_usage spent; /* of the tries before this one */
+	struct provider_usage usage; /* as last told: spent and what this try said of itself */
 	int tries;
 	bool told; /* a delta reached the listener */
 	bool paused;
@@ -131,6 +133,30 @@ static bool drain(struct http_asking *a)
 	return false;
 }
 
+static struct provider_usage sum_usage(const struct http_asking *a)
+{
+	struct provider_usage sum = a->spent;
+
+	provider_usage_add(&sum, &a->reply.answer.usage);
+	return sum;
+}
+
+static bool same_usage(const struct provider_usage *a, const struct provider_usage *b)
+{
+	return a->input == b->input && a->output == b->output && a->cache_read == b->cache_read &&
+	       a->cache_write == b->cache_write;
+}
+
+static void tell_usage(struct http_asking *a)
+{
+	struct provider_usage sum = sum_usage(a);
+
+	if (same_usage(&sum, &a->usage))
+		return;
+	a->usage = sum;
+	a->ops->usage(a->arg, &sum);
+}
+
 static void drop_transfer(struct http_asking *a)
 {
 	if (a->transfer)
@@ -143,6 +169,7 @@ static void end(struct http_asking *a)
 	struct provider_result result;
 
 	answer_result(&a->reply.answer, &result);
+	result.usage = sum_usage(a);
 	move(a, ENDED);
 	a->ops->done(a->arg, &result);
 }
@@ -230,8 +257,10 @@ static size_t on_stream_data(struct http_asking *a, const char *p, size_t n)
 			conclude_stream(a);
 			break;
 		}
-		if (left == 0 || (!reply_feed(&a->reply, &p, &left) && left == 0))
+		if (left == 0)
 			break;
+		(void)reply_feed(&a->reply, &p, &left);
+		tell_usage(a);
 	}
 	return n - left;
 }
@@ -330,6 +359,7 @@ static void start(struct http_asking *a)
 	};
 
 	a->tries++;
+	a->spent = sum_usage(a);
 	reply_fini(&a->reply);
 	reply_init(&a->reply, a->protocol->dialect);
 	answer_head_set(&a->head, 0);
@@ -403,6 +433,7 @@ struct asking *http_asking_new(struct provider_env *e, const struct protocol *p,
 	REQUIRE(a->timer);
 	p->request(&a->request, q);
 	reply_init(&a->reply, p->dialect);
+	a->spent = a->usage = (struct provider_usage){false, -1, -1, -1, -1};
 	start(a);
 	return &a->base;
 }

@@ -103,7 +103,11 @@ static void finish(struct demo_asking *d, const struct demo_step *by)
 
 static void say(struct demo_asking *d, bool reasoning, const char *p, size_t n)
 {
-	d->told++;
+	if (d->told++ == 0) { /* as real ones do: the question's cost with the first bytes */
+		struct provider_usage u = {true, d->words_in, -1, -1, -1};
+
+		d->ops->usage(d->arg, &u);
+	}
 	d->words_out += count_words(p, n, &d->in_word);
 	if (reasoning)
 		d->ops->reasoning(d->arg, p, n);

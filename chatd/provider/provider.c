@@ -281,6 +281,23 @@ void provider_env_free(struct provider_env *e)
 	free(e);
 }
 
+static void add_count(int64_t *sum, int64_t n)
+{
+	if (n >= 0)
+		*sum = (*sum < 0 ? 0 : *sum) + n;
+}
+
+void provider_usage_add(struct provider_usage *sum, const struct provider_usage *u)
+{
+	if (!u->known)
+		return;
+	sum->known = true;
+	add_count(&sum->input, u->input);
+	add_count(&sum->output, u->output);
+	add_count(&sum->cache_read, u->cache_read);
+	add_count(&sum->cache_write, u->cache_write);
+}
+
 struct asking *provider_ask(struct provider_env *e, const struct question *q,
 			    const struct answer_ops *ops, void *arg)
 {

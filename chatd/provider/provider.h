@@ -70,6 +70,9 @@ struct provider_usage {
 	int64_t input, output, cache_read, cache_write; /* tokens; -1 where not said */
 };
 
+/* Adds what u knows. */
+void provider_usage_add(struct provider_usage *sum, const struct provider_usage *u);
+
 struct provider_error {
 	int http_status;	 /* 0 if there was no HTTP answer; 200 for an error in the stream */
 	const char *type, *code; /* the provider's own, or NULL */
@@ -100,6 +103,9 @@ struct answer_ops {
 	/* Deltas: valid UTF-8 whole characters, n > 0. */
 	void (*text)(void *arg, const char *p, size_t n);
 	void (*reasoning)(void *arg, const char *p, size_t n);
+	/* What the question has cost as far as the provider has said before the end: it is spent even
+	 * if the answer is cut. The sum so far, told when it changes; `done` has the final one. */
+	void (*usage)(void *arg, const struct provider_usage *u);
 	/* A try failed and another one follows in wait_ms. */
 	void (*retry)(void *arg, const struct provider_error *e, int64_t wait_ms);
 	/* The end, once. The asking is gone after it; r is valid during the call. */

@@ -207,7 +207,7 @@ static void stall(struct event_log *l, const char *why)
 
 	l->stats.failures++;
 	l->retry_at = clock_mono_ms() + LIMIT_LOG_RETRY_MS;
-	(void)event_add(l->retry, &tv);
+	REQUIRE(event_add(l->retry, &tv) == 0);
 	if (l->stalled)
 		return;
 	l->stalled = true;

@@ -68,6 +68,10 @@
 	  "UPDATE turns SET crashes = 0, input_tokens = ?4, output_tokens = ?5, "                    \
 	  "cache_read_tokens = ?6, cache_write_tokens = ?7 "                                       \
 	  "WHERE row = ?3 AND session = ?1 AND generation = ?2")                                   \
+	S(TURN_USAGE, GUARDED,                                                                     \
+	  "UPDATE turns SET input_tokens = ?4, output_tokens = ?5, "                               \
+	  "cache_read_tokens = ?6, cache_write_tokens = ?7 "                                       \
+	  "WHERE row = ?3 AND session = ?1 AND generation = ?2")                                   \
 	S(TURN_HANDOVER, GUARDED,                                                                  \
 	  "UPDATE turns SET handed_over = 1 WHERE row = ?3 AND session = ?1 AND generation = ?2")  \
 	S(TURN_END, GUARDED,                                                                       \

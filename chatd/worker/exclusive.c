@@ -66,7 +66,7 @@ static void on_taken(void *arg, bool ok)
 	struct take_over *t = arg;
 
 	if (!ok && t->tries < TAKE_OVER_TRIES && !t->worker->stopping) {
-		(void)event_add(t->again, &soon);
+		REQUIRE(event_add(t->again, &soon) == 0);
 		return;
 	}
 	if (ok)

@@ -171,5 +171,5 @@ void link_reset(struct link *l)
 {
 	static const struct timeval now = {0, 0};
 
-	(void)event_add(l->reset, &now);
+	REQUIRE(event_add(l->reset, &now) == 0);
 }

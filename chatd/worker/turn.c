@@ -87,7 +87,7 @@ struct turn *turn_new(struct session *s, struct provider_conf *provider, const c
 	t->model = strdup(model);
 	REQUIRE(t->model);
 	strcpy(t->message_id, message_id);
-	t->usage = (struct provider_usage){false, -1, -1, -1, -1};
+	t->usage = t->asked = (struct provider_usage){false, -1, -1, -1, -1};
 	t->started_at = clock_wall_ms();
 	t->started_mono = clock_mono_ms();
 	s->turn = t;
@@ -265,6 +265,19 @@ static void write_ending(struct turn *t, const struct ending *e)
 	buf_fini(&content);
 }
 
+void turn_count_asked(struct turn *t)
+{
+	provider_usage_add(&t->usage, &t->asked);
+	t->asked = (struct provider_usage){false, -1, -1, -1, -1};
+}
+
+/* A question that is cut has cost what the provider said of it so far. */
+static void stop_asking(struct turn *t)
+{
+	asking_cancel(steal(t->asking));
+	turn_count_asked(t);
+}
+
 /* Takes the turn out of everything that works on it. */
 static void stop_work(struct turn *t)
 {
@@ -313,13 +326,16 @@ void turn_end_error(struct turn *t, enum fault fault, const struct provider_resu
 		    const char *message)
 {
 	const struct provider_error *pe = r ? &r->error : NULL;
+	json_t *payload;
 	struct ending e = {"error",	      "error", r ? r->stop_reason : NULL,
 			   fault_code(fault), message, NULL};
+
+	stop_asking(t);
 	/* "fatal" first: streamerd reads it from the payload's beginning */
-	json_t *payload = json_pack("{s:b, s:s, s:s, s:s, s:s, s:s?, s:o}", "fatal", 1, "code",
-				    fault_code(fault), "message", message, "message_id",
-				    t->message_id, "provider", t->provider->name, "stop_reason",
-				    e.stop_reason, "usage", usage_json(&t->usage));
+	payload = json_pack("{s:b, s:s, s:s, s:s, s:s, s:s?, s:o}", "fatal", 1, "code",
+			    fault_code(fault), "message", message, "message_id", t->message_id,
+			    "provider", t->provider->name, "stop_reason", e.stop_reason, "usage",
+			    usage_json(&t->usage));
 
 	if (pe && pe->http_status)
 		(void)json_object_set_new(payload, "status", json_integer(pe->http_status));
@@ -332,7 +348,6 @@ void turn_end_error(struct turn *t, enum fault fault, const struct provider_resu
 	if (pe && pe->retry_after_ms >= 0)
 		(void)json_object_set_new(payload, "retry_after_ms",
 					  json_integer(pe->retry_after_ms));
-	asking_cancel(steal(t->asking));
 	turn_flush(t);
 	turn_calls_stop(t);
 	t->worker->stats.turns_failed++;
@@ -361,7 +376,7 @@ enum fault turn_abort(struct session *s, const char *reason)
 
 	if (!t)
 		return FAULT_LOG_UNAVAILABLE;
-	asking_cancel(steal(t->asking));
+	stop_asking(t);
 	turn_flush(t);
 	turn_calls_stop(t);
 	t->worker->stats.turns_aborted++;

@@ -75,21 +75,22 @@ static void on_retry(void *arg, const struct provider_error *e, int64_t wait_ms)
 	turn_warn(t, FAULT_PROVIDER_RETRY, text);
 }
 
-static void add_count(int64_t *sum, int64_t n)
+/*
+ * Written once a question, with the first figures: a worker that dies over the rest of the answer
+ * leaves at least these. The end of the step writes the whole sum in their place.
+ */
+static void on_usage(void *arg, const struct provider_usage *u)
 {
-	if (n >= 0)
-		*sum = (*sum < 0 ? 0 : *sum) + n;
-}
+	struct turn *t = arg;
+	bool first = !t->asked.known;
+	struct provider_usage sum = t->usage;
 
-static void add_usage(struct provider_usage *sum, const struct provider_usage *u)
-{
-	if (!u->known)
+	t->asked = *u;
+	if (!first)
 		return;
-	sum->known = true;
-	add_count(&sum->input, u->input);
-	add_count(&sum->output, u->output);
-	add_count(&sum->cache_read, u->cache_read);
-	add_count(&sum->cache_write, u->cache_write);
+	provider_usage_add(&sum, u);
+	event_log_write(t->worker->log, SQL_TURN_USAGE, &t->session->log, t->ref, t->generation,
+			"Tuuuu", sum.input, sum.output, sum.cache_read, sum.cache_write);
 }
 
 /* Calls that must not run: recorded as received, so that a person can see what was asked for. */
@@ -192,7 +193,8 @@ static void on_done(void *arg, const struct provider_result *r)
 		r->n_calls > 0 || (r->stop_reason && strcmp(r->stop_reason, "pause_turn") == 0);
 
 	t->asking = NULL;
-	add_usage(&t->usage, &r->usage);
+	t->asked = r->usage;
+	turn_count_asked(t);
 	t->said += size_of_calls(r);
 	if (t->said > LIMIT_ANSWER) { /* not even recorded: it would not fit anywhere */
 		turn_end_error(t, FAULT_ANSWER_TOO_LARGE, NULL,
@@ -220,7 +222,7 @@ static void on_done(void *arg, const struct provider_result *r)
 	}
 }
 
-static const struct answer_ops answer_ops = {on_text, on_reasoning, on_retry, on_done};
+static const struct answer_ops answer_ops = {on_text, on_reasoning, on_usage, on_retry, on_done};
 
 /* The turn's first event about it: which tools are missing, and why. */
 static void warn_of_missing_tools(struct turn *t)

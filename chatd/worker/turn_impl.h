@@ -50,7 +50,8 @@ struct turn {
 	int steps;		  /* complete ones */
 	struct turn_call **calls; /* owned: of the last complete step */
 	size_t n_calls;
-	struct provider_usage usage; /* of all steps */
+	struct provider_usage usage; /* of all questions asked, but for ... */
+	struct provider_usage asked; /* ... what the open one has cost so far */
 	int64_t started_at, started_mono;
 	bool warned; /* of tool servers that are down */
 	bool is_dirty, is_running, was_queued;
@@ -78,6 +79,9 @@ void turn_prepare_when_stored(struct turn *t);
 void turn_wait(struct turn *t);
 /* It goes on after all: rows and list say so again. */
 void turn_unwait(struct turn *t);
+
+/* The open question is over, whichever way: what it cost joins the sum. */
+void turn_count_asked(struct turn *t);
 
 /* A step or a call is complete: worker deaths before this one no longer count. */
 void turn_note_progress(struct turn *t);

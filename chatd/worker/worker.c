@@ -84,8 +84,8 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 
 			if (log_allowed(&lines, 1))
 				log_error("bus.accept", "why=\"%s\"", strerror(errno));
-			(void)event_del(p->accept);
-			(void)event_add(p->accept_pause, &pause);
+			if (event_add(p->accept_pause, &pause) == 0) /* else: at once again */
+				(void)event_del(p->accept);
 		}
 		return;
 	}
@@ -93,7 +93,11 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 
 static void on_accept_again(evutil_socket_t fd, short what, void *arg)
 {
-	(void)event_add(((struct process *)arg)->accept, NULL);
+	static const struct timeval pause = {0, 100000};
+	struct process *p = arg;
+
+	if (event_add(p->accept, NULL) < 0) /* no memory in the kernel: later */
+		REQUIRE(event_add(p->accept_pause, &pause) == 0);
 }
 
 /* --- the supervisor's line --- */
@@ -125,7 +129,7 @@ static void stop(struct process *p)
 	log_notice("worker.stopping", "turns=%zu", p->worker.n_turns);
 	p->worker.stopping = true;
 	p->drain_until = clock_mono_ms() + p->drain_ms;
-	(void)event_add(p->drain, &tick); /* wakes the loop, which looks at the time */
+	REQUIRE(event_add(p->drain, &tick) == 0); /* wakes the loop, which looks at the time */
 }
 
 static void on_control(evutil_socket_t fd, short what, void *arg)
@@ -224,10 +228,22 @@ static void raise_file_limit(void)
 		log_warning("worker.files", "why=\"%s\"", strerror(errno));
 }
 
-static int set_up(struct process *p)
+/* Nothing is read before the loop runs, which is after recovery. */
+static bool arm(struct process *p)
 {
 	static const struct timeval beat = {LIMIT_HEARTBEAT_WORKER_MS / 1000, 0};
 	static const struct timeval hour = {LIMIT_HOUSEKEEP_MS / 1000, 0};
+	bool housekeeps = p->worker.index == 0; /* one of us is enough */
+
+	return event_add(p->accept, NULL) == 0 && event_add(p->sigterm, NULL) == 0 &&
+	       event_add(p->sigint, NULL) == 0 && event_add(p->sighup, NULL) == 0 &&
+	       (!housekeeps || event_add(p->housekeep, &hour) == 0) &&
+	       (!p->control ||
+		(event_add(p->control, NULL) == 0 && event_add(p->heartbeat, &beat) == 0));
+}
+
+static int set_up(struct process *p)
+{
 	struct worker *w = &p->worker;
 	const char *why;
 	int r;
@@ -257,24 +273,19 @@ static int set_up(struct process *p)
 	p->heartbeat = must(event_new(w->base, -1, EV_PERSIST, on_heartbeat, p));
 	p->drain = must(event_new(w->base, -1, EV_PERSIST, on_tick, p));
 	p->housekeep = must(event_new(w->base, -1, EV_PERSIST, on_housekeep, p));
-	if (w->index == 0) /* one of us is enough */
-		(void)event_add(p->housekeep, &hour);
 	p->sigterm = must(evsignal_new(w->base, SIGTERM, on_stop_signal, p));
 	p->sigint = must(evsignal_new(w->base, SIGINT, on_stop_signal, p));
 	p->sighup = must(evsignal_new(w->base, SIGHUP, on_reload, p));
-	if (p->control_fd >= 0) {
+	if (p->control_fd >= 0)
 		p->control = must(
 			event_new(w->base, p->control_fd, EV_READ | EV_PERSIST, on_control, p));
-		(void)event_add(p->control, NULL);
-		(void)event_add(p->heartbeat, &beat);
+	if (!arm(p)) {
+		log_error("worker.events", "why=\"%s\"", strerror(errno));
+		return 75;
 	}
-	(void)event_add(p->sigterm, NULL);
-	(void)event_add(p->sigint, NULL);
-	(void)event_add(p->sighup, NULL);
 	if (recover(w) < 0)
 		return 75;
 	event_log_commit(w->log);
-	(void)event_add(p->accept, NULL);
 	return 0;
 }
 

@@ -357,8 +357,7 @@ def test_streamerd_survives_any_call_that_fails_once(up):
 
 def test_a_worker_is_there_again_whatever_fails_once_at_its_start(up):
     """FAF-4, PRC-1"""
-    # a config or key that can't be read at all is one that nobody can work with: all of it ends with 78
-    sweep(up, "worker", {k: v for k, v in START.items() if k != "open"}, preload=True, starts=True)
+    sweep(up, "worker", START, preload=True, starts=True)
 
 
 def test_a_supervisor_starts_its_worker_whatever_fails_once(up):

@@ -39,6 +39,15 @@ static void on_reasoning(void *arg, const char *p, size_t n)
 	act(l, AT_REASONING);
 }
 
+static void on_usage(void *arg, const struct provider_usage *u)
+{
+	struct listener *l = arg;
+
+	ck_assert(u->known);
+	l->usages++;
+	l->usage_so_far = *u;
+}
+
 static void on_retry(void *arg, const struct provider_error *e, int64_t wait_ms)
 {
 	struct listener *l = arg;
@@ -68,7 +77,7 @@ static void on_done(void *arg, const struct provider_result *r)
 	l->asking = NULL;
 }
 
-static const struct answer_ops ops = {on_text, on_reasoning, on_retry, on_done};
+static const struct answer_ops ops = {on_text, on_reasoning, on_usage, on_retry, on_done};
 
 static void set(char **field, const char *value)
 {

@@ -27,7 +27,8 @@ struct listener {
 	int64_t retry_after_ms;
 	bool retryable;
 	size_t n_calls;
-	struct provider_usage usage;
+	int usages; /* times that `usage` was told */
+	struct provider_usage usage, usage_so_far;
 };
 
 /* A loop, an environment and a configuration of that type; no retries, short time-outs. */

@@ -395,6 +395,37 @@ START_TEST(an_error_as_the_first_event_is_tried_again)
 }
 END_TEST
 
+/* PRV-4, OPS-2: what a void try has cost is spent */
+START_TEST(usage_is_told_while_it_grows_and_each_try_counts)
+{
+	static const struct play plays[] = {
+		{HEAD
+		 "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,"
+		 "\"output_tokens\":1}}}\n\n"
+		 "data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n",
+		 0, AFTER_CLOSE},
+		{HEAD
+		 "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":6,"
+		 "\"output_tokens\":1}}}\n\n"
+		 "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":9}}\n\n"
+		 "data: {\"type\":\"message_stop\"}\n\n",
+		 0, AFTER_CLOSE},
+	};
+	struct bench b;
+
+	bench_init(&b, "anthropic", plays, 2);
+	b.l.conf->max_retries = 1;
+	ask_and_wait(&b);
+	ck_assert_int_eq(b.l.retries, 1);
+	ck_assert_int_eq(b.l.usages, 3);
+	ck_assert_int_eq(b.l.usage_so_far.input, 11);
+	ck_assert_int_eq(b.l.usage.input, 11);
+	ck_assert_int_eq(b.l.usage.output, 10);
+	ck_assert_int_eq(b.l.usage.cache_read, 0);
+	bench_fini(&b);
+}
+END_TEST
+
 /* PRV-4 */
 START_TEST(silence_before_the_first_byte_is_a_time_out)
 {
@@ -717,6 +748,7 @@ int main(void)
 	tcase_add_test(t, an_account_without_money_is_not_asked_again);
 	tcase_add_test(t, nothing_is_tried_again_once_text_was_told);
 	tcase_add_test(t, an_error_as_the_first_event_is_tried_again);
+	tcase_add_test(t, usage_is_told_while_it_grows_and_each_try_counts);
 	tcase_add_test(t, silence_before_the_first_byte_is_a_time_out);
 	tcase_add_test(t, silence_in_mid_stream_is_a_time_out);
 	tcase_add_test(t, a_finished_answer_survives_a_lost_or_silent_connection);

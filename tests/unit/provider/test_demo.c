@@ -276,6 +276,10 @@ static void hear_text(void *arg, const char *p, size_t n)
 {
 }
 
+static void hear_usage(void *arg, const struct provider_usage *u)
+{
+}
+
 static void hear_done(void *arg, const struct provider_result *r)
 {
 	struct heard *h = arg;
@@ -294,7 +298,7 @@ static void hear_done(void *arg, const struct provider_result *r)
 /* PRV-3 */
 START_TEST(the_first_message_gets_a_call_of_the_dice_behind_text_and_reasoning)
 {
-	static const struct answer_ops ops = {hear_text, hear_text, NULL, hear_done};
+	static const struct answer_ops ops = {hear_text, hear_text, hear_usage, NULL, hear_done};
 	auto_json json_t *messages = read_json("[" USER("test") "]");
 	auto_json json_t *tools = read_json(BOTH);
 	struct listener l;
