@@ -303,6 +303,40 @@ START_TEST(returning_viewers_share_the_pages_of_the_log)
 }
 END_TEST
 
+/* PRC-5: at LIMIT_REPLAY_MEMORY one more page is fetched, beyond it viewers wait */
+START_TEST(while_replay_pages_fill_their_memory_viewers_wait)
+{
+	struct viewing *v = viewing_new();
+	const struct scripted_counts *n = scripted_worker_counts(v->worker);
+	struct client live = {0}, at_limit = {0}, beyond = {0};
+	uint64_t before = stats.page_bytes;
+
+	scripted_session_turn(v->session, 98, 50);
+	client_join(v, &live, NULL, false); /* the session's tail begins here */
+	viewing_until_caught_up(&live, v->session);
+	stats.page_bytes = LIMIT_REPLAY_MEMORY;
+	client_join(v, &at_limit, "1-50", false);
+	viewing_until_caught_up(&at_limit, v->session);
+	ck_assert_int_eq(n->replays, 1);
+	ck_assert_uint_gt(stats.page_bytes, LIMIT_REPLAY_MEMORY);
+	client_join(v, &beyond, "1-1", false);
+	for (int i = 0; i < 5; i++) {
+		hub_tick(v->hub);
+		viewing_spin(v);
+	}
+	ck_assert_int_eq(n->replays, 1);
+	ck_assert_int_eq(beyond.events, 0);
+	stats.page_bytes -= LIMIT_REPLAY_MEMORY - before;
+	hub_tick(v->hub);
+	viewing_until_caught_up(&beyond, v->session);
+	client_expect_frames(&beyond, v->session, 1);
+	client_leave(&live);
+	client_leave(&at_limit);
+	client_leave(&beyond);
+	viewing_free(v);
+}
+END_TEST
+
 /* FAF-2 */
 START_TEST(what_fails_before_the_first_byte_is_refused)
 {
@@ -439,6 +473,7 @@ int main(void)
 	tcase_add_loop_test(t, a_cursor_that_cannot_be_served_gets_a_snapshot_that_says_why, 0,
 			    (int)(sizeof(bad_cursors) / sizeof(bad_cursors[0])));
 	tcase_add_test(t, returning_viewers_share_the_pages_of_the_log);
+	tcase_add_test(t, while_replay_pages_fill_their_memory_viewers_wait);
 	tcase_add_test(t, what_fails_before_the_first_byte_is_refused);
 	tcase_add_test(t, a_client_that_leaves_while_it_waits_is_forgotten);
 	tcase_add_test(t, every_viewer_gets_a_comment_in_each_heartbeat_time);
