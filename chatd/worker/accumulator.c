@@ -92,15 +92,18 @@ static void tool_start(struct accumulator *a, const json_t *payload)
 				 json_object_get(payload, "server"), "input", "status", "pending",
 				 "output", "is_error", 0);
 
-	if (tool)
-		(void)json_array_append_new(a->tools, tool);
+	if (!tool)
+		return;
+	if (json_object_get(payload, "at"))
+		(void)json_object_set(tool, "at", json_object_get(payload, "at"));
+	(void)json_array_append_new(a->tools, tool);
 }
 
 /* Copies what the payload says of the invocation; a status in it wins over the default. */
 static void tool_update(json_t *tool, const json_t *payload, const char *status)
 {
-	static const char *const members[] = {"input",	"parse_error", "raw",
-					      "output", "is_error",    "status"};
+	static const char *const members[] = {"input",	  "parse_error", "raw",	       "output",
+					      "is_error", "status",	 "duration_ms"};
 
 	if (!tool)
 		return;
@@ -242,6 +245,15 @@ void accumulator_apply(struct accumulator *a, enum chat_event_type type, const j
 	case CHAT_EVENT_N:
 		break;
 	}
+}
+
+int64_t accumulator_characters(const struct accumulator *a)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < a->content.len; i++)
+		n += ((unsigned char)a->content.data[i] & 0xc0) != 0x80;
+	return n;
 }
 
 json_t *accumulator_extra(const struct accumulator *a)

@@ -31,6 +31,9 @@ void accumulator_apply(struct accumulator *a, enum chat_event_type type, const j
 void accumulator_add_text(struct accumulator *a, enum chat_event_type type, const char *p,
 			  size_t n);
 
+/* Unicode characters of the text so far: `at` of a tool_start, where in the text a call stands. */
+int64_t accumulator_characters(const struct accumulator *a);
+
 /* Members of a stored answer beside its content: {reasoning?, tool_invocations?, refusal?, usage?,
  * error?}. */
 json_t *accumulator_extra(const struct accumulator *a);

@@ -107,8 +107,9 @@ static void record_calls(struct turn *t, const struct provider_result *r)
 			input = json_object();
 		turn_call_id(t, c, id);
 		session_emit(t->session, t->ref, CHAT_EVENT_TOOL_START,
-			     json_pack("{s:s, s:s, s:s}", "tool_invocation_id", id, "name", c->name,
-				       "server", ""));
+			     json_pack("{s:s, s:s, s:s, s:I}", "tool_invocation_id", id, "name",
+				       c->name, "server", "", "at",
+				       (json_int_t)accumulator_characters(&t->session->acc)));
 		payload = json_pack("{s:s, s:o, s:o, s:s}", "tool_invocation_id", id, "input",
 				    input ? json_incref(input) : json_null(), "raw",
 				    json_stringn(c->arguments.p, c->arguments.n), "status",

@@ -377,8 +377,9 @@ static void write_call(struct turn_call *c, const char *model_name, const char *
 			(int64_t)t->steps, c->id, c->server, c->name, model_name,
 			buf_str(&c->arguments), status, (int64_t)c->may_repeat, c->started_at);
 	session_emit(t->session, t->ref, CHAT_EVENT_TOOL_START,
-		     json_pack("{s:s, s:s, s:s}", "tool_invocation_id", c->id, "name", c->name,
-			       "server", c->server));
+		     json_pack("{s:s, s:s, s:s, s:I}", "tool_invocation_id", c->id, "name", c->name,
+			       "server", c->server, "at",
+			       (json_int_t)accumulator_characters(&t->session->acc)));
 	if (why) {
 		(void)json_object_set_new(payload, "parse_error", json_string(why));
 		(void)json_object_set_new(payload, "raw",

@@ -38,6 +38,7 @@ def test_a_call_that_is_allowed_runs_and_its_result_goes_back(t):
         tool = tools_of(snap)["c1"]
         tap.eq((tool["name"], tool["server"], tool["status"], tool["output"], tool["is_error"]),
                ("echo", "kit", "done", "héllo", False), "the invocation")
+        tap.eq((tool["at"], tool["duration_ms"] >= 0), (len("I look. "), True), "where it stands, how long it took")
         tap.eq(tool["input"]["text"], "héllo", "input")
         tap.eq(len(asked), 2, "requests")
         offered = json.dumps(asked[0]["tools"])

@@ -92,7 +92,8 @@ class State(sse.State):
         assert d["tool_invocation_id"] not in self.invocations, f"started twice: {d}"
         self.invocations[d["tool_invocation_id"]] = {
             "id": d["tool_invocation_id"], "name": d["name"], "server": d["server"], "status": "pending",
-            "input": None, "output": None, "is_error": False}
+            "input": None, "output": None, "is_error": False, "at": d["at"]}
+        assert d["at"] == len(self.content), f"at {d['at']} of {len(self.content)} characters"
 
     def _tool_of(self, d):
         tool = self.invocations[d["tool_invocation_id"]]
@@ -104,7 +105,7 @@ class State(sse.State):
 
     @staticmethod
     def _take(tool, d):
-        for k in ("input", "parse_error", "raw", "output", "is_error", "status"):
+        for k in ("input", "parse_error", "raw", "output", "is_error", "status", "duration_ms"):
             if k in d:
                 tool[k] = d[k]
 

@@ -172,6 +172,24 @@ END_TEST
 	"[{\"id\":\"t1\",\"name\":\"ls\",\"server\":\"fs\",\"input\":{\"p\":1},\"status\":" \
 	"\"" status "\"," rest "}]"
 
+/* SDC-8: where in the text a call stands, counted in characters, and how long it took, are kept. */
+START_TEST(a_call_keeps_its_place_and_its_duration)
+{
+	apply(CHAT_EVENT_RESPONSE_START, "{}");
+	ck_assert_int_eq(accumulator_characters(&acc), 0);
+	apply(CHAT_EVENT_RESPONSE_CHUNK, "{\"content\":\"h\u00e9 \u6f22 \\ud83d\\ude00\"}");
+	ck_assert_int_eq(accumulator_characters(&acc), 6);
+	apply(CHAT_EVENT_TOOL_START,
+	      "{\"tool_invocation_id\":\"t1\",\"name\":\"ls\",\"server\":\"fs\",\"at\":6}");
+	apply(CHAT_EVENT_TOOL_END,
+	      "{\"tool_invocation_id\":\"t1\",\"output\":\"x\",\"duration_ms\":12}");
+	member_is("tool_invocations",
+		  "[{\"id\":\"t1\",\"name\":\"ls\",\"server\":\"fs\",\"input\":null,\"status\":"
+		  "\"done\","
+		  "\"output\":\"x\",\"is_error\":false,\"at\":6,\"duration_ms\":12}]");
+}
+END_TEST
+
 /* SDC-15: a tool's life, one event after the other, and what viewers see of it each time. */
 START_TEST(a_tool_goes_from_pending_to_done)
 {
@@ -524,6 +542,7 @@ int main(void)
 	tcase_add_loop_test(tc, an_event_changes_what_it_says, 0,
 			    (int)(sizeof(effects) / sizeof(effects[0])));
 	tcase_add_test(tc, a_tool_goes_from_pending_to_done);
+	tcase_add_test(tc, a_call_keeps_its_place_and_its_duration);
 	tcase_add_test(tc, a_tool_s_end_may_have_a_status_of_its_own);
 	tcase_add_test(tc, an_end_leaves_no_tool_open);
 	tcase_add_test(tc, an_unparsable_input_is_kept_raw);
