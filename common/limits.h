@@ -15,8 +15,12 @@
 #define LIMIT_HTTP_HEAD_MS	10000		/* absolute time for a whole head: ends slow senders */
 #define LIMIT_HTTP_BODY_MS	30000		/* absolute time for a whole body */
 #define LIMIT_HTTP_IDLE_MS	60000		/* keep-alive connection without a request */
-#define LIMIT_HTTP_WRITE_MS	30000		/* a reply that makes no progress */
+#define LIMIT_HTTP_WRITE_MS	30000		/* a reply of which this step did not go meanwhile ... */
+#define LIMIT_HTTP_WRITE_STEP	(64 * 1024)	/* ... 2 KiB/s: slower than any line that shows a chat */
+#define LIMIT_HTTP_UNSENT	(128 * 1024 * 1024) /* replies waiting for their readers, all of them */
 #define LIMIT_HTTP_CONNECTIONS	18000		/* default of [http] max_connections; below RLIMIT_NOFILE */
+#define LIMIT_HTTP_ADDRESS	1000		/* default of [http] max_connections_per_address: an office
+						 * behind one address fits; 18 of them fill a server */
 #define LIMIT_HTTP_PIPELINED	(64 * 1024)	/* bytes kept that arrived behind the current request */
 #define LIMIT_HTTP_METHOD	24		/* bytes of a method's name; the longest in use has 17 */
 #define LIMIT_HTTP_READ		(64 * 1024)	/* one read(2) of one connection, then it is another's turn */

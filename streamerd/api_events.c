@@ -3,8 +3,8 @@
  *
  * Until the hub answers, the request stays a request: a client that leaves cancels the join, a
  * session that does not exist is a 404, a worker that can't be reached a 503. When the hub accepts,
- * the socket is taken from the HTTP layer and counted against its max_connections for as long as
- * the viewer lives.
+ * the socket is taken from the HTTP layer, whose limits it counts against for as long as the viewer
+ * lives.
  */
 #include <stdlib.h>
 
@@ -29,15 +29,11 @@ static int on_accept(void *arg, struct buf *head)
 	auto_free struct stream *s = arg;
 	auto_buf struct buf cors = BUF_INIT;
 	auto_free char *path = str_dup(http_path(s->req));
-	int fd;
 
 	guard_add_cors(&cors, s->app->options, http_header(s->req, "Origin"));
 	sse_add_head(head, buf_str(&cors));
 	log_info("http.stream", "path=\"%s\" peer=%s", log_safe(path), http_peer(s->req));
-	fd = http_take(s->req, NULL);
-	if (fd >= 0)
-		http_server_count_taken(s->app->http, 1);
-	return fd;
+	return http_take(s->req, NULL);
 }
 
 static void on_refuse(void *arg, enum fault fault)

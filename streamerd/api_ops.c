@@ -155,6 +155,8 @@ static void add_own(struct app *app, struct buf *b)
 
 	stats.connections = http_server_connections(app->http);
 	stats.full = http_server_times_full(app->http);
+	stats.crowded = http_server_times_crowded(app->http);
+	stats.unread = http_server_times_unread(app->http);
 #define S(name, type, labels, metric, help)                                          \
 	if (strcmp(last, metric) != 0)                                               \
 		add_help(b, "streamerd", metric, type, help);                        \

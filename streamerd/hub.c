@@ -37,7 +37,7 @@ struct owner {
 struct hub {
 	struct event_base *base; /* borrowed */
 	struct backend *backend; /* borrowed */
-	void (*ended)(void *arg);
+	void (*ended)(void *arg, int fd);
 	void *arg;
 	int max_viewers;
 	bool draining;
@@ -165,7 +165,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	hub_tick(arg);
 }
 
-struct hub *hub_new(struct event_base *base, void (*ended)(void *arg), void *arg)
+struct hub *hub_new(struct event_base *base, void (*ended)(void *arg, int fd), void *arg)
 {
 	struct hub *h = calloc(1, sizeof(*h));
 	struct timeval tick = {TICK_MS / 1000, TICK_MS % 1000 * 1000};
@@ -343,5 +343,5 @@ void hub_viewer_ended(struct hub *h, struct viewer *v)
 	TAILQ_REMOVE(&h->slots[v->slot], v, slot_link);
 	hub_owner_release(h, v->owner);
 	stats.viewers--;
-	h->ended(h->arg);
+	h->ended(h->arg, v->fd);
 }

@@ -55,8 +55,8 @@ struct join_request {
 	void *arg;
 };
 
-/* ended is called once for each accepted viewer. */
-struct hub *hub_new(struct event_base *base, void (*ended)(void *arg), void *arg);
+/* ended is called once for each accepted viewer, whose socket has been closed. */
+struct hub *hub_new(struct event_base *base, void (*ended)(void *arg, int fd), void *arg);
 /* What the hub does by itself once a second; public for tests, whose clock is their own. */
 void hub_tick(struct hub *h);
 void hub_set_backend(struct hub *h, struct backend *b); /* borrowed; once, before anything joins */

@@ -31,6 +31,7 @@
 #include "common/require.h"
 #include "common/sock.h"
 #include "streamerd/app.h"
+#include "streamerd/http/http_peer.h"
 
 #define EXIT_CONFIG    78   /* EX_CONFIG of sysexits.h */
 #define EXIT_USAGE     64   /* EX_USAGE */
@@ -243,11 +244,22 @@ static int bus_uid(const struct options *o, uid_t *ret)
 	return 0;
 }
 
-static void on_viewer_ended(void *arg)
+static void on_viewer_ended(void *arg, int fd)
 {
 	struct app *app = arg;
 
-	http_server_count_taken(app->http, -1);
+	http_server_taken_ended(app->http, fd);
+}
+
+/* trusted_proxies as the HTTP layer has them; malloc'ed. */
+static struct http_net *proxies_of(const struct options *o)
+{
+	struct http_net *nets = calloc(o->trusted_proxies.n + 1, sizeof(*nets));
+
+	REQUIRE(nets);
+	for (size_t i = 0; i < o->trusted_proxies.n; i++)
+		REQUIRE(http_net_parse(o->trusted_proxies.v[i], &nets[i])); /* was checked */
+	return nets;
 }
 
 static int start(struct process *p, uid_t peer_uid)
@@ -256,16 +268,20 @@ static int start(struct process *p, uid_t peer_uid)
 	const struct options *o = app->options;
 	struct http_conf hc = {.max_body = o->max_body,
 			       .max_connections = o->max_connections,
+			       .max_per_address = o->max_connections_per_address,
+			       .n_proxies = o->trusted_proxies.n,
 			       .head_ms = o->head_ms,
 			       .body_ms = o->body_ms,
 			       .idle_ms = o->idle_ms,
 			       .write_ms = o->write_ms};
 	static const int sigs[] = {SIGTERM, SIGINT, SIGHUP};
+	auto_free struct http_net *proxies = NULL;
 	uint64_t watchdog_us;
 
 	app->hub = hub_new(app->base, on_viewer_ended, app);
 	app->backend = backend_new(app->base, o->bus_dir, peer_uid, &app_backend_ops, app);
 	hub_set_backend(app->hub, app->backend);
+	hc.proxies = proxies = proxies_of(o);
 	app->http = http_server_new(app->base, &hc, &app_http_ops, app);
 	apply(app);
 	for (int i = 0; i < 3; i++) {

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/require.h"
 #include "common/sock.h"
+#include "streamerd/http/http_peer.h"
 
 static void names_clear(struct names *l)
 {
@@ -108,6 +109,19 @@ static const char *check_host(const char *item)
 	return strpbrk(item, "/ @?#\"*") ? "must be host names" : NULL;
 }
 
+static const char *check_proxy(const char *item)
+{
+	struct http_net net;
+
+	return http_net_parse(item, &net) ? NULL
+					  : "must be addresses, networks as 10.0.0.0/8, or unix";
+}
+
+static const char *parse_proxies(const char *value, void *field)
+{
+	return parse_names(value, field, check_proxy);
+}
+
 static const char *parse_listen(const char *value, void *field)
 {
 	return parse_names(value, field, check_listen);
@@ -180,6 +194,8 @@ static const struct conf_key keys[] = {
 	{"http", "listen", parse_listen, AT(listen)},
 	{"http", "max_body", parse_body, AT(max_body)},
 	{"http", "max_connections", parse_positive, AT(max_connections)},
+	{"http", "max_connections_per_address", parse_positive, AT(max_connections_per_address)},
+	{"http", "trusted_proxies", parse_proxies, AT(trusted_proxies)},
 	{"http", "max_viewers_per_owner", parse_positive, AT(max_viewers_per_owner)},
 	{"http", "head_timeout", parse_timeout, AT(head_ms)},
 	{"http", "body_timeout", parse_timeout, AT(body_ms)},
@@ -256,6 +272,7 @@ struct options *options_load(const char *file, struct conf_error *e)
 	REQUIRE(o);
 	o->max_body = LIMIT_HTTP_BODY;
 	o->max_connections = LIMIT_HTTP_CONNECTIONS;
+	o->max_connections_per_address = LIMIT_HTTP_ADDRESS;
 	o->max_viewers_per_owner = LIMIT_VIEWERS_OWNER;
 	o->head_ms = LIMIT_HTTP_HEAD_MS;
 	o->body_ms = LIMIT_HTTP_BODY_MS;
@@ -275,6 +292,7 @@ void options_free(struct options *o)
 	if (!o)
 		return;
 	names_clear(&o->listen);
+	names_clear(&o->trusted_proxies);
 	names_clear(&o->allowed_origins);
 	names_clear(&o->allowed_hosts);
 	free(o->bus_dir);

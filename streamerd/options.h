@@ -25,7 +25,9 @@ struct options {
 	struct names listen; /* "127.0.0.1:8080", "[::1]:8080", "unix:/run/streamerd/http.sock" */
 	int64_t max_body;    /* bytes */
 	int max_connections; /* viewers included */
+	int max_connections_per_address;
 	int max_viewers_per_owner;
+	struct names trusted_proxies; /* as http_net_parse() reads them */
 	int64_t head_ms, body_ms, idle_ms, write_ms; /* *_timeout */
 	/* [bus] */
 	char *bus_dir;

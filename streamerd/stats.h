@@ -16,6 +16,10 @@
 	S(requests_gone, "counter", "status=\"gone\"", "requests_total", "")                     \
 	S(connections, "gauge", "", "connections", "HTTP connections open, viewers not counted") \
 	S(full, "counter", "", "connections_full_total", "times max_connections was reached")    \
+	S(crowded, "counter", "", "connections_crowded_total",                                   \
+	  "connections turned away by max_connections_per_address")                              \
+	S(unread, "counter", "", "answers_unread_total",                                         \
+	  "answers cut off because too many waited for their readers")                           \
 	S(viewers, "gauge", "", "viewers", "SSE streams open")                                   \
 	S(feeds, "gauge", "", "feeds", "sessions subscribed to")                                 \
 	S(joins, "counter", "", "joins_total", "SSE streams begun")                              \

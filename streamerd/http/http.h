@@ -7,7 +7,8 @@
  *
  * The life of a request
  *	1. A connection is accepted. At max_connections the one that has been idle for longest is
- *	   closed for it; if none is idle it waits in the kernel's backlog until one ends.
+ *	   closed for it; if none is idle it waits in the kernel's backlog until one ends. An
+ *	   address that has max_per_address gets 429 and is closed.
  *	2. Head and body are read, each under an absolute deadline. Whatever is malformed, too large
  *	   or too slow is answered by the layer itself, through ops->refuse, and the connection
  *closed. A connection on which no byte of a request came in time is closed without an answer.
@@ -35,6 +36,7 @@
 #include "common/buf.h"
 #include "proto/fault.h"
 
+struct http_net;
 struct http_server;
 struct http_request;
 
@@ -51,7 +53,12 @@ enum http_method {
 
 struct http_conf {
 	int64_t max_body;    /* bytes */
-	int max_connections; /* open at once, those taken by http_take() not counted by the layer */
+	int max_connections; /* open at once, with those taken by http_take() */
+	int max_per_address; /* of them, from one address; see http_peer.h for what counts as one */
+	/* Proxies, whose own connections are not counted so, and whose X-Forwarded-For is believed
+	 */
+	const struct http_net *proxies;
+	size_t n_proxies;
 	int64_t head_ms, body_ms, idle_ms, write_ms; /* deadlines, see limits.h */
 };
 
@@ -73,7 +80,7 @@ struct http_ops {
 	void (*answered)(void *arg, const struct http_request *req, int status, size_t body_bytes);
 };
 
-/* conf and ops are copied. */
+/* conf, with its proxies, and ops are copied. */
 struct http_server *http_server_new(struct event_base *base, const struct http_conf *conf,
 				    const struct http_ops *ops, void *arg);
 /*
@@ -91,8 +98,12 @@ void http_server_listen(struct http_server *s, int fd);
 size_t http_server_connections(const struct http_server *s);
 /* How often accepting stopped because max_connections was reached and none was idle. */
 uint64_t http_server_times_full(const struct http_server *s);
-/* Counts one more or less connection that the layer handed over, against max_connections. */
-void http_server_count_taken(struct http_server *s, int delta);
+/* How many connections were turned away because their address had max_per_address. */
+uint64_t http_server_times_crowded(const struct http_server *s);
+/* How many answers were cut off because LIMIT_HTTP_UNSENT was reached. */
+uint64_t http_server_times_unread(const struct http_server *s);
+/* A socket that http_take() handed over was closed: it counts against no limit any more. */
+void http_server_taken_ended(struct http_server *s, int fd);
 
 /* --- reading a request; all borrowed, valid as long as the request --- */
 enum http_method http_method(const struct http_request *r);
@@ -107,7 +118,7 @@ struct str http_query(const struct http_request *r, const char *name);
 struct str http_header(const struct http_request *r, const char *name);
 int http_header_count(const struct http_request *r, const char *name);
 struct str http_body(const struct http_request *r);
-/* "127.0.0.1:53412", or "unix". */
+/* "127.0.0.1:53412", or "unix"; behind a proxy that is believed, whom it names: "192.0.2.1". */
 const char *http_peer(const struct http_request *r);
 /* 1 once the peer is known to have left: an answer would reach nobody. A peer that has only shut
  * its side (EOF behind a whole request) has not: see http_conn.c. */
@@ -128,7 +139,8 @@ void http_on_gone(struct http_request *r, void (*gone)(void *arg), void *arg);
 void http_reply(struct http_request *r, int status, const char *headers, struct str body);
 /* Takes the socket: returns the file descriptor, non-blocking, that the caller now owns. Bytes that
  * the client sent behind its request are thrown away. *ret_http10: 1 for HTTP/1.0 (may be NULL). -1
- * if the peer has gone; the request has ended then, too. */
+ * if the peer has gone; the request has ended then, too. The socket counts against the limits until
+ * http_server_taken_ended() is told its number. */
 int http_take(struct http_request *r, int *ret_http10);
 /* Closes the connection without an answer. */
 void http_drop(struct http_request *r);

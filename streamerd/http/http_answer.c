@@ -9,6 +9,9 @@
  * `busy` then, and the outer method finishes what is to be done) or at any later time (then this is
  * the outermost method). In both cases the request is freed before they return.
  *
+ * Answers that wait for their clients to read them are bounded for the process: beyond
+ * LIMIT_HTTP_UNSENT the one that would be kept is cut off with its connection.
+ *
  * A connection goes on after an answer unless the client or its version did not want it, the server
  * is draining, the request was refused, or the client can send nothing more.
  */
@@ -19,6 +22,7 @@
 #include <sys/uio.h>
 
 #include "common/clock.h"
+#include "common/limits.h"
 #include "common/require.h"
 #include "streamerd/http/http_reply.h"
 #include "streamerd/http/http_server.h"
@@ -28,6 +32,7 @@ static void answer_sent(struct http_conn *c)
 {
 	buf_fini(&c->out);
 	c->out_at = 0;
+	http_server_keeps(c->server, c, 0);
 	if (!c->close) {
 		http_conn_set_state(c, HTTP_CONN_IDLE);
 		return;
@@ -51,7 +56,11 @@ void http_answer_flush(struct http_conn *c)
 		return;
 	}
 	c->out_at += (size_t)n;
-	c->timed = false; /* progress: the deadline starts anew */
+	c->progress += (size_t)n;
+	if (c->progress >= LIMIT_HTTP_WRITE_STEP) {
+		c->progress = 0;
+		c->timed = false; /* the deadline starts anew */
+	}
 	if (c->out_at == c->out.len)
 		answer_sent(c);
 }
@@ -94,10 +103,12 @@ void http_answer(struct http_conn *c, int status, const char *headers, struct st
 		return;
 	}
 	http_conn_end_request(c, status, body.n);
-	if (c->out.len)
+	if (!c->out.len)
+		answer_sent(c);
+	else if (http_server_keeps(c->server, c, c->out.len))
 		http_conn_set_state(c, HTTP_CONN_WRITING);
 	else
-		answer_sent(c);
+		http_conn_give_up(c);
 }
 
 void http_answer_refuse(struct http_conn *c, enum fault fault, const char *detail)
@@ -105,8 +116,8 @@ void http_answer_refuse(struct http_conn *c, enum fault fault, const char *detai
 	auto_buf struct buf body = BUF_INIT;
 
 	http_server_refuse(c->server, fault, detail, &body);
-	http_answer(c, fault_status(fault), "Content-Type: application/json\r\n",
-		    (struct str){body.data, body.len}, true);
+	http_answer(c, fault_status(fault), HTTP_REFUSAL_HEADERS, (struct str){body.data, body.len},
+		    true);
 }
 
 void http_reply(struct http_request *r, int status, const char *headers, struct str body)
@@ -151,6 +162,7 @@ int http_take(struct http_request *r, int *ret_http10)
 		(void)event_del(&c->io); /* while the descriptor is still ours */
 	c->watching = 0;
 	c->fd = -1;
+	http_server_took(c->server, c, fd);
 	http_request_free(r);
 	c->request = NULL;
 	if (c->busy) {

@@ -5,6 +5,12 @@
 
 #include "streamerd/http/http_conn.h"
 
+/* Of an answer that the layer gives itself. */
+#define HTTP_REFUSAL_HEADERS                 \
+	"Content-Type: application/json\r\n" \
+	"Cache-Control: no-store\r\n"        \
+	"X-Content-Type-Options: nosniff\r\n"
+
 /*
  * Answers c->request and frees it. close: the connection ends afterwards in any case. c is then
  * IDLE, WRITING, LINGER or CLOSED.

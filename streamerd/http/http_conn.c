@@ -9,8 +9,10 @@
  *	http_take(), http_drop(), errors and deadlines lead to CLOSED from anywhere.
  *
  * One state has one deadline, which is absolute: set when a pass over the connection ends in the
- * state, and not moved by bytes that come in. (WRITING is the exception: there it is a limit on
- * standing still.) A request that arrives in one piece and is answered at once costs one timer.
+ * state, and not moved by bytes that come in. (WRITING is the exception: there it starts anew with
+ * each LIMIT_HTTP_WRITE_STEP that went, so that a large answer may take long and a client that
+ *takes it by the byte may not.) A request that arrives in one piece and is answered at once costs
+ *one timer.
  *
  * Requests of one connection are served one after the other. While one is PENDING the socket is
  * read on, to notice that the peer left, up to LIMIT_HTTP_PIPELINED bytes; then reading stops
@@ -36,7 +38,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,6 +65,7 @@ void http_conn_set_state(struct http_conn *c, enum http_conn_state state)
 {
 	c->state = state;
 	c->timed = false;
+	c->progress = 0;
 	http_server_set_idle(c->server, c, state == HTTP_CONN_IDLE && !c->fresh);
 }
 
@@ -89,6 +91,7 @@ void http_conn_give_up(struct http_conn *c)
 	c->fd = -1;
 	if (c->request)
 		http_conn_end_request(c, 0, 0);
+	http_server_keeps(c->server, c, 0);
 	http_conn_set_state(c, HTTP_CONN_CLOSED);
 	http_server_remove(c->server, c);
 }
@@ -434,7 +437,8 @@ void http_conn_resume(struct http_conn *c)
 
 /* --- life --- */
 
-void http_conn_new(struct http_server *server, int fd, const union http_addr *addr)
+void http_conn_new(struct http_server *server, int fd, const union http_addr *addr,
+		   struct http_crowd_one *one)
 {
 	struct http_conn *c = calloc(1, sizeof(*c));
 
@@ -442,6 +446,8 @@ void http_conn_new(struct http_server *server, int fd, const union http_addr *ad
 	c->server = server;
 	c->fd = fd;
 	c->addr = *addr;
+	c->one = one;
+	c->trusted = http_server_trusts(server, addr);
 	c->fresh = true;
 	REQUIRE(evtimer_assign(&c->timer, http_server_base(server), on_deadline, c) == 0);
 	http_server_add(server, c);
@@ -455,18 +461,4 @@ void http_conn_close(struct http_conn *c)
 	http_conn_enter(c);
 	http_conn_give_up(c);
 	http_conn_leave(c);
-}
-
-void http_conn_peer(const struct http_conn *c, char out[HTTP_PEER_LEN])
-{
-	char ip[INET6_ADDRSTRLEN];
-
-	if (c->addr.sa.sa_family == AF_INET &&
-	    inet_ntop(AF_INET, &c->addr.in.sin_addr, ip, sizeof(ip)))
-		(void)snprintf(out, HTTP_PEER_LEN, "%s:%d", ip, ntohs(c->addr.in.sin_port));
-	else if (c->addr.sa.sa_family == AF_INET6 &&
-		 inet_ntop(AF_INET6, &c->addr.in6.sin6_addr, ip, sizeof(ip)))
-		(void)snprintf(out, HTTP_PEER_LEN, "[%s]:%d", ip, ntohs(c->addr.in6.sin6_port));
-	else
-		(void)snprintf(out, HTTP_PEER_LEN, "unix");
 }

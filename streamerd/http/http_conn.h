@@ -7,13 +7,14 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
 #include "common/buf.h"
+#include "streamerd/http/http_peer.h"
 #include "streamerd/http/http_request.h"
 
+struct http_crowd_one;
 struct http_server;
 
 enum http_conn_state {
@@ -26,23 +27,19 @@ enum http_conn_state {
 	HTTP_CONN_CLOSED,  /* no socket any more; freed on the way out of the method */
 };
 
-union http_addr {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
-
 struct http_conn {
 	struct http_server *server; /* borrowed: its owner */
 	enum http_conn_state state;
 	int fd; /* owned; -1 when closed or taken */
 	union http_addr addr;
+	struct http_crowd_one *one; /* counted as one of its address; NULL: not counted */
 	struct event io;
 	struct event timer;
 	short watching;	  /* what io is added for; 0: not added */
 	bool timed;	  /* the deadline of this state has been set */
 	bool busy;	  /* a method is on the stack: don't free */
 	bool fresh;	  /* no request was answered yet */
+	bool trusted;	  /* a proxy whose X-Forwarded-For is believed */
 	bool eof;	  /* the peer sends no more */
 	bool close;	  /* after the answer that is being written */
 	bool deferred;	  /* on the server's list */
@@ -50,20 +47,22 @@ struct http_conn {
 	struct buf in;	  /* owned: bytes that no request has taken yet, from in_at on */
 	size_t in_at;
 	struct buf out; /* owned: the rest of an answer, from out_at on */
+	size_t kept;	/* counted by the server as not yet sent */
 	size_t out_at;
+	size_t progress;	      /* bytes of out that went since the deadline was set */
 	size_t lingered;	      /* bytes thrown away */
 	struct http_request *request; /* owned; NULL between requests */
 	TAILQ_ENTRY(http_conn) all, defer, idle;
 };
 
-/* Takes the socket. The connection lives until it ends itself or the server frees it. */
-void http_conn_new(struct http_server *server, int fd, const union http_addr *addr);
+/* Takes the socket, and the count (may be NULL). The connection lives until it ends itself or the
+ * server frees it. */
+void http_conn_new(struct http_server *server, int fd, const union http_addr *addr,
+		   struct http_crowd_one *one);
 /* Ends it now, without an answer. Not while a handler has its request. */
 void http_conn_close(struct http_conn *c);
 /* From the server's deferred list: goes on with what is already here. */
 void http_conn_resume(struct http_conn *c);
-/* Writes "address:port" or "unix". */
-void http_conn_peer(const struct http_conn *c, char out[HTTP_PEER_LEN]);
 
 /* --- for http_answer.c --- */
 size_t http_conn_buffered(const struct http_conn *c); /* bytes that no request has taken yet */

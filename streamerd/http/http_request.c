@@ -22,7 +22,7 @@ struct http_request *http_request_new(struct http_conn *conn)
 	REQUIRE(r);
 	r->conn = conn;
 	r->head.method = HTTP_OTHER;
-	http_conn_peer(conn, r->peer);
+	http_peer_name(&conn->addr, r->peer);
 	return r;
 }
 
@@ -36,12 +36,27 @@ void http_request_free(struct http_request *r)
 	free(r);
 }
 
+/* Behind a proxy that is believed: whom it saw. Lines of one name are one list (RFC 9110, 5.3), so
+ * the last line has the last hop. */
+static void set_forwarded(struct http_request *r, const char *p)
+{
+	const struct http_field *f, *last = NULL;
+
+	for (size_t i = 0; (f = http_head_find(&r->head, p, "X-Forwarded-For", i)); i++)
+		last = f;
+	if (last) /* what is no address is not believed: the proxy's own stays */
+		(void)http_peer_forwarded((struct str){p + last->value.at, last->value.len},
+					  r->peer);
+}
+
 const char *http_request_set_head(struct http_request *r, const char *p, size_t head_bytes)
 {
 	const struct http_head *h = &r->head;
 	const char *why;
 
 	r->head_bytes = head_bytes;
+	if (r->conn->trusted)
+		set_forwarded(r, p);
 	why = http_path_decode((struct str){p + h->path.at, h->path.len}, &r->path);
 	if (why)
 		buf_clear(&r->path); /* half decoded: worth nothing, not even in a log line */

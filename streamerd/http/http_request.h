@@ -6,14 +6,11 @@
  */
 #pragma once
 
-#include <arpa/inet.h>
-
 #include "common/buf.h"
 #include "streamerd/http/http_head.h"
+#include "streamerd/http/http_peer.h"
 
 struct http_conn;
-
-#define HTTP_PEER_LEN (INET6_ADDRSTRLEN + sizeof("[]:65535"))
 
 struct http_request {
 	struct http_conn *conn; /* borrowed: its owner */

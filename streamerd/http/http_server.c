@@ -8,7 +8,8 @@
  * new connection displaces the one that has been idle for longest; if none is idle, accepting
  * stops and the kernel's backlog waits until one ends. The same gate closes for a moment when
  * accept(2) has no descriptor or memory left: a listening socket stays readable then, and a loop
- * that did not look away would spin and fill the log.
+ * that did not look away would spin and fill the log. Before that, connections are counted for each
+ * address, so that one alone can't take all the room (http_crowd.h).
  *
  * Draining closes the listeners and whatever waits for a request that has not begun to arrive; the
  * rest gets "Connection: close" with its answer, and what is not answered after write_ms is
@@ -24,9 +25,13 @@
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/require.h"
 #include "common/sock.h"
+#include "streamerd/http/http_answer.h"
+#include "streamerd/http/http_crowd.h"
+#include "streamerd/http/http_reply.h"
 
 struct listener {
 	struct http_server *server; /* borrowed: its owner */
@@ -46,12 +51,16 @@ struct http_server {
 	struct listener_list listeners;
 	struct conn_list all, idle, deferred;
 	size_t n_open, n_taken, n_deferred;
+	struct http_net *proxies; /* owned: conf's */
+	struct http_crowd crowd;
+	size_t unsent;				       /* bytes of answers that connections keep */
 	struct event *defer_ev, *accept_ev, *drain_ev; /* owned */
 	bool listening;				       /* the listeners' events are added */
 	bool paused;				       /* accept(2) failed a moment ago */
 	bool draining;
-	struct log_limit accept_log, full_log;
+	struct log_limit accept_log, full_log, crowd_log, unread_log;
 	uint64_t times_full; /* that accepting stopped for want of room */
+	uint64_t times_crowded, times_unread;
 	char scratch[LIMIT_HTTP_READ];
 };
 
@@ -112,15 +121,58 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
 	update_listening(s);
 }
 
+bool http_server_trusts(const struct http_server *s, const union http_addr *addr)
+{
+	for (size_t i = 0; i < s->conf.n_proxies; i++) {
+		if (http_net_has(&s->proxies[i], addr))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Told, as far as that can be done without waiting: the socket takes so little at once, and what
+ * has come of a request is read, or closing would reset the connection.
+ */
+static void turn_away(struct http_server *s, int fd, const union http_addr *addr)
+{
+	auto_buf struct buf answer = BUF_INIT;
+	auto_buf struct buf body = BUF_INIT;
+	char name[HTTP_PEER_LEN];
+
+	s->times_crowded++;
+	http_peer_name(addr, name);
+	if (log_allowed(&s->crowd_log, 1))
+		log_warning("http.crowded", "peer=%s limit=%d", name, s->conf.max_per_address);
+	s->ops.refuse(s->arg, FAULT_TOO_MANY, "too many connections from this address", &body);
+	http_reply_head(&answer, fault_status(FAULT_TOO_MANY),
+			HTTP_REFUSAL_HEADERS "Retry-After: 1\r\n", body.len, HTTP_AFTER_CLOSE,
+			clock_wall_ms() / 1000);
+	buf_add(&answer, body.data, body.len);
+	(void)recv(fd, s->scratch, sizeof(s->scratch), MSG_DONTWAIT);
+	(void)send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)shutdown(fd, SHUT_WR);
+	(void)close(fd);
+}
+
 static void welcome(struct http_server *s, int fd, const union http_addr *addr)
 {
+	struct http_crowd_one *who = NULL;
+	uint8_t key[16];
 	int one = 1;
 
+	if (http_peer_key(addr, key) && !http_server_trusts(s, addr)) {
+		who = http_crowd_enter(&s->crowd, key, (unsigned)s->conf.max_per_address);
+		if (!who) {
+			turn_away(s, fd, addr);
+			return;
+		}
+	}
 	if (!has_room(s))
 		http_conn_close(TAILQ_FIRST(&s->idle));
 	if (addr->sa.sa_family != AF_UNIX)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* only speed */
-	http_conn_new(s, fd, addr);
+	http_conn_new(s, fd, addr, who);
 }
 
 /*
@@ -257,7 +309,37 @@ void http_server_remove(struct http_server *s, struct http_conn *c)
 	undefer(s, c);
 	TAILQ_REMOVE(&s->all, c, all);
 	s->n_open--;
+	http_crowd_leave(&s->crowd, c->one);
+	c->one = NULL;
 	update_listening(s);
+}
+
+void http_server_took(struct http_server *s, struct http_conn *c, int fd)
+{
+	s->n_taken++;
+	http_crowd_keep(&s->crowd, fd, c->one);
+	c->one = NULL;
+}
+
+void http_server_taken_ended(struct http_server *s, int fd)
+{
+	REQUIRE(s->n_taken > 0);
+	s->n_taken--;
+	http_crowd_leave_fd(&s->crowd, fd);
+	update_listening(s);
+}
+
+bool http_server_keeps(struct http_server *s, struct http_conn *c, size_t bytes)
+{
+	s->unsent -= c->kept;
+	c->kept = bytes;
+	s->unsent += bytes;
+	if (!bytes || s->unsent <= LIMIT_HTTP_UNSENT)
+		return true;
+	s->times_unread++;
+	if (log_allowed(&s->unread_log, 1))
+		log_warning("http.unread", "bytes=%zu limit=%d", s->unsent, LIMIT_HTTP_UNSENT);
+	return false;
 }
 
 void http_server_set_idle(struct http_server *s, struct http_conn *c, bool idle)
@@ -319,9 +401,16 @@ struct http_server *http_server_new(struct event_base *base, const struct http_c
 {
 	struct http_server *s = calloc(1, sizeof(*s));
 
-	REQUIRE(s && ops->request && ops->refuse && conf->max_connections > 0);
+	REQUIRE(s && ops->request && ops->refuse && conf->max_connections > 0 &&
+		conf->max_per_address > 0);
 	s->base = base;
 	s->conf = *conf;
+	if (conf->n_proxies) {
+		s->proxies = calloc(conf->n_proxies, sizeof(*s->proxies));
+		REQUIRE(s->proxies);
+		memcpy(s->proxies, conf->proxies, conf->n_proxies * sizeof(*s->proxies));
+	}
+	s->conf.proxies = s->proxies;
 	s->ops = *ops;
 	s->arg = arg;
 	TAILQ_INIT(&s->listeners);
@@ -373,6 +462,8 @@ void http_server_free(struct http_server *s)
 	event_free(s->drain_ev);
 	event_free(s->accept_ev);
 	event_free(s->defer_ev);
+	http_crowd_fini(&s->crowd);
+	free(s->proxies);
 	free(s);
 }
 
@@ -386,9 +477,12 @@ uint64_t http_server_times_full(const struct http_server *s)
 	return s->times_full;
 }
 
-void http_server_count_taken(struct http_server *s, int delta)
+uint64_t http_server_times_crowded(const struct http_server *s)
 {
-	REQUIRE(delta >= 0 || s->n_taken >= (size_t)-delta);
-	s->n_taken = (size_t)((long long)s->n_taken + delta);
-	update_listening(s);
+	return s->times_crowded;
+}
+
+uint64_t http_server_times_unread(const struct http_server *s)
+{
+	return s->times_unread;
 }

@@ -22,6 +22,13 @@ void http_server_refuse(struct http_server *s, enum fault fault, const char *det
 void http_server_answered(struct http_server *s, const struct http_request *r, int status,
 			  size_t body_bytes);
 
+/* Addresses and counts. */
+bool http_server_trusts(const struct http_server *s, const union http_addr *addr);
+/* c's socket is handed over: it is counted on, by its number. */
+void http_server_took(struct http_server *s, struct http_conn *c, int fd);
+/* c keeps so many bytes of an answer. False if that is more than all connections may. */
+bool http_server_keeps(struct http_server *s, struct http_conn *c, size_t bytes);
+
 /* The life of a connection. */
 void http_server_add(struct http_server *s, struct http_conn *c);
 void http_server_remove(struct http_server *s, struct http_conn *c); /* it holds no socket now */

@@ -136,10 +136,10 @@ void stack_start(struct stack *s, const char *top, int upstream_port, int worker
 		   "[workers]\ncount = %s\ndrain_timeout = 0\n[defaults]\nprovider = %s\n"
 		   "%s[provider demo]\ntype = demo\nrate = 0\n",
 		   s->dir, s->dir, count, upstream_port ? "main" : "demo", main_provider);
-	write_file(
-		s, "streamerd.conf",
-		"[general]\nlog_level = warning\n[http]\nlisten = 127.0.0.1:%d\n[bus]\ndir = %s\n",
-		s->port, s->dir);
+	write_file(s, "streamerd.conf",
+		   "[general]\nlog_level = warning\n[http]\nlisten = 127.0.0.1:%d\n"
+		   "max_connections_per_address = 20000\n[bus]\ndir = %s\n",
+		   s->port, s->dir);
 	s->chatd = spawn(s, "CHATD", "chatd");
 	s->streamerd = spawn(s, "STREAMERD", "streamerd");
 	while (!is_ready(s)) {

@@ -80,6 +80,7 @@ struct http_conf rig_conf(void)
 {
 	return (struct http_conf){.max_body = 1000,
 				  .max_connections = 100,
+				  .max_per_address = 1000,
 				  .head_ms = 60000,
 				  .body_ms = 60000,
 				  .idle_ms = 60000,
@@ -148,6 +149,11 @@ void rig_pass(struct rig *r)
 
 int rig_connect(struct rig *r)
 {
+	return rig_connect_from(r, "127.0.0.1");
+}
+
+int rig_connect_from(struct rig *r, const char *ip)
+{
 	struct sockaddr_in in = {.sin_family = AF_INET};
 	int fd;
 
@@ -155,6 +161,8 @@ int rig_connect(struct rig *r)
 		fd = sock_connect_unix(r->addr);
 	} else {
 		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_eq(inet_pton(AF_INET, ip, &in.sin_addr), 1);
+		ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
 		in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		in.sin_port = htons((uint16_t)atoi(strchr(r->addr, ':') + 1));
 		ck_assert_int_eq(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);

@@ -59,7 +59,8 @@ void rig_pass(struct rig *r); /* one turn of the loop; waits 1 ms at most */
 	} while (0)
 
 /* --- raw clients --- */
-int rig_connect(struct rig *r); /* to addr; a non-blocking socket */
+int rig_connect(struct rig *r);			     /* to addr; a non-blocking socket */
+int rig_connect_from(struct rig *r, const char *ip); /* of 127.0.0.0/8 */
 void rig_send(struct rig *r, int fd, const char *p, size_t n);
 void rig_sends(struct rig *r, int fd, const char *text);
 /* Reads what is there. 1 if the server has closed, 2 if with a reset. */

@@ -70,6 +70,7 @@ static void handler_step(unsigned what)
 
 	if (rig.taken >= 0) {
 		(void)close(rig.taken);
+		http_server_taken_ended(rig.server, rig.taken);
 		rig.taken = -1;
 		taken++;
 	}
@@ -82,6 +83,7 @@ static void handler_step(unsigned what)
 		took = http_take(r, NULL);
 		if (took >= 0) {
 			(void)close(took);
+			http_server_taken_ended(rig.server, took);
 			taken++;
 		}
 	} else {

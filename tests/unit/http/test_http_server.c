@@ -8,7 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/limits.h"
 #include "common/log.h"
+#include "streamerd/http/http_peer.h"
 #include "tests/unit/http/rig.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -85,18 +87,204 @@ END_TEST
 /* SEC-4 */
 START_TEST(sockets_handed_over_count_against_max_connections)
 {
-	int fd;
+	int fd[3], taken[2];
 
 	start(2);
-	http_server_count_taken(rig.server, 1);
-	http_server_count_taken(rig.server, 1);
-	fd = rig_connect(&rig);
-	rig_sends(&rig, fd, GET("/"));
+	for (int i = 0; i < 2; i++) {
+		fd[i] = rig_connect(&rig);
+		rig.taken = -1;
+		rig_sends(&rig, fd[i], GET("/take"));
+		RIG_WAIT(&rig, rig.taken >= 0);
+		taken[i] = rig.taken;
+	}
+	ck_assert_uint_eq(http_server_connections(rig.server), 0);
+	fd[2] = rig_connect(&rig);
+	rig_sends(&rig, fd[2], GET("/"));
 	turn(30);
-	ck_assert_int_eq(rig.requests, 0);
-	http_server_count_taken(rig.server, -1);
-	RIG_WAIT(&rig, rig.requests == 1);
+	ck_assert_int_eq(rig.requests, 2);
+	for (int i = 0; i < 2; i++) {
+		(void)close(taken[i]);
+		http_server_taken_ended(rig.server, taken[i]);
+		RIG_WAIT(&rig, rig.requests == 3);
+	}
+	for (int i = 0; i < 3; i++)
+		(void)close(fd[i]);
+	rig_stop(&rig);
+}
+END_TEST
+
+static void start_crowded(int max, const struct http_net *proxies, size_t n)
+{
+	struct http_conf conf = rig_conf();
+
+	log_max = LOG_LEVEL_ERR;
+	conf.max_per_address = max;
+	conf.proxies = proxies;
+	conf.n_proxies = n;
+	rig_start(&rig, conf);
+	rig_listen_tcp(&rig);
+}
+
+/* SEC-4: at the limit and one past it, held, handed over or idle. */
+START_TEST(beyond_its_share_an_address_is_turned_away_and_others_are_not)
+{
+	struct buf in[3] = {BUF_INIT, BUF_INIT, BUF_INIT};
+	int fd[5], taken;
+
+	start_crowded(3, NULL, 0);
+	fd[0] = rig_connect_from(&rig, "127.0.0.2");
+	rig_sends(&rig, fd[0], GET("/take"));
+	RIG_WAIT(&rig, rig.taken >= 0);
+	taken = rig.taken;
+	fd[1] = rig_connect_from(&rig, "127.0.0.2");
+	rig_sends(&rig, fd[1], GET("/hold"));
+	fd[2] = rig_connect_from(&rig, "127.0.0.2");
+	rig_sends(&rig, fd[2], GET("/"));
+	rig_expect(&rig, fd[2], &in[0], "GET / ");
+	fd[3] = rig_connect_from(&rig, "127.0.0.2");
+	rig_expect_eof(&rig, fd[3], &in[1]);
+	ck_assert_msg(strncmp(buf_str(&in[1]), "HTTP/1.1 429 ", 13) == 0, "%s", buf_str(&in[1]));
+	ck_assert_int_eq(rig_count(&in[1], "Retry-After: 1\r\n"), 1);
+	ck_assert_int_eq(rig_count(&in[1], "Connection: close\r\n"), 1);
+	ck_assert_int_eq(rig_count(&in[1], "\"too_many\""), 1);
+	ck_assert_uint_eq(http_server_times_crowded(rig.server), 1);
+	fd[4] = rig_connect_from(&rig, "127.0.0.3");
+	rig_sends(&rig, fd[4], GET("/"));
+	rig_expect(&rig, fd[4], &in[2], "GET / ");
+	(void)close(fd[4]);
+	/* one ends, one may come: first of those handed over, then of the layer's own */
+	(void)close(taken);
+	http_server_taken_ended(rig.server, taken);
+	for (int i = 0; i < 2; i++) {
+		(void)close(fd[3]);
+		buf_clear(&in[2]);
+		fd[3] = rig_connect_from(&rig, "127.0.0.2");
+		rig_sends(&rig, fd[3], GET("/"));
+		rig_expect(&rig, fd[3], &in[2], "GET / ");
+		if (i == 0)
+			(void)close(fd[2]);
+		RIG_WAIT(&rig, http_server_connections(rig.server) == 2);
+	}
+	http_drop(rig.held[0]);
+	(void)close(fd[0]);
+	(void)close(fd[1]);
+	(void)close(fd[3]);
+	for (int i = 0; i < 3; i++)
+		buf_fini(&in[i]);
+	rig_stop(&rig);
+}
+END_TEST
+
+/* SEC-4 */
+START_TEST(a_trusted_proxy_has_no_share_and_says_who_is_behind_it)
+{
+	auto_buf struct buf in = BUF_INIT;
+	struct http_net proxy;
+	int fd[3];
+
+	ck_assert(http_net_parse("127.0.0.2", &proxy));
+	start_crowded(1, &proxy, 1);
+	for (int i = 0; i < 3; i++) {
+		fd[i] = rig_connect_from(&rig, i < 2 ? "127.0.0.2" : "127.0.0.3");
+		rig_sends(&rig, fd[i],
+			  "GET /hold HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.9.9.9\r\n"
+			  "x-forwarded-for: 8.8.8.8, 192.0.2.7:80\r\n\r\n");
+		RIG_WAIT(&rig, rig.n_held == (size_t)i + 1);
+	}
+	ck_assert_str_eq(http_peer(rig.held[0]), "192.0.2.7");
+	ck_assert_str_eq(http_peer(rig.held[1]), "192.0.2.7");
+	ck_assert_msg(strncmp(http_peer(rig.held[2]), "127.0.0.3:", 10) == 0, "%s",
+		      http_peer(rig.held[2])); /* who is no proxy is not believed */
+	while (rig.n_held)
+		rig_answer_held(&rig);
+	rig_sends(&rig, fd[0], "GET /hold HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: x\r\n\r\n");
+	RIG_WAIT(&rig, rig.n_held == 1);
+	ck_assert_msg(strncmp(http_peer(rig.held[0]), "127.0.0.2:", 10) == 0, "%s",
+		      http_peer(rig.held[0]));
+	rig_answer_held(&rig);
+	for (int i = 0; i < 3; i++)
+		(void)close(fd[i]);
+	rig_stop(&rig);
+}
+END_TEST
+
+/* SEC-4: peers of a Unix socket have no address. */
+START_TEST(a_unix_socket_has_no_share)
+{
+	int fd[3];
+
+	start_crowded(1, NULL, 0);
+	rig_listen_unix(&rig);
+	for (int i = 0; i < 3; i++) {
+		fd[i] = rig_connect(&rig);
+		rig_sends(&rig, fd[i], GET("/hold"));
+		RIG_WAIT(&rig, rig.n_held == (size_t)i + 1);
+	}
+	while (rig.n_held)
+		rig_answer_held(&rig);
+	for (int i = 0; i < 3; i++)
+		(void)close(fd[i]);
+	rig_stop(&rig);
+}
+END_TEST
+
+/* SEC-4: who reads a byte now and then holds its answer no longer than who reads nothing. */
+START_TEST(a_reader_that_takes_an_answer_by_the_byte_is_closed)
+{
+	struct http_conf conf = rig_conf();
+	int64_t began = clock_mono_ms();
+	int fd;
+
+	conf.write_ms = 400;
+	rig_start(&rig, conf);
+	rig_listen_tcp(&rig);
+	fd = rig_connect(&rig);
+	rig_sends(&rig, fd, GET("/big"));
+	RIG_WAIT(&rig, rig.answered == 1);
+	while (http_server_connections(rig.server)) {
+		char some[16];
+
+		(void)recv(fd, some, sizeof(some), 0);
+		rig_pass(&rig);
+		ck_assert_msg(clock_mono_ms() < began + 20000, "it is still open");
+	}
+	ck_assert_int_ge(clock_mono_ms() - began, 390);
 	(void)close(fd);
+	rig_stop(&rig);
+}
+END_TEST
+
+/* SEC-4: at the limit all wait for their readers, beyond it the newest is cut off. */
+START_TEST(answers_that_nobody_reads_are_bounded_for_all_together)
+{
+	auto_buf struct buf in = BUF_INIT;
+	size_t n = 0;
+	int fd[40];
+
+	log_max = LOG_LEVEL_ERR;
+	rig_start(&rig, rig_conf());
+	rig_listen_tcp(&rig);
+	while (http_server_times_unread(rig.server) == 0) {
+		ck_assert_uint_lt(n, 40);
+		fd[n] = rig_connect(&rig);
+		rig_sends(&rig, fd[n++], GET("/big"));
+		RIG_WAIT(&rig, rig.answered == (int)n);
+	}
+	/* of each the socket took a part, the rest was kept */
+	ck_assert_uint_gt(n, LIMIT_HTTP_UNSENT / RIG_BIG);
+	ck_assert_uint_eq(http_server_connections(rig.server), n - 1);
+	while (in.len < RIG_BIG) {
+		ck_assert_int_eq(rig_read(fd[0], &in), 0);
+		rig_pass(&rig);
+	}
+	RIG_WAIT(&rig, in.len > RIG_BIG && (rig_read(fd[0], &in) == 0));
+	(void)close(fd[n - 1]);
+	fd[n - 1] = rig_connect(&rig); /* there is room again */
+	rig_sends(&rig, fd[n - 1], GET("/big"));
+	RIG_WAIT(&rig, rig.answered == (int)n + 1);
+	ck_assert_uint_eq(http_server_times_unread(rig.server), 1);
+	while (n)
+		(void)close(fd[--n]);
 	rig_stop(&rig);
 }
 END_TEST
@@ -275,6 +463,11 @@ int main(void)
 	tcase_add_test(tc, beyond_max_connections_a_client_waits_until_one_ends);
 	tcase_add_test(tc, at_max_connections_the_longest_idle_one_makes_room);
 	tcase_add_test(tc, sockets_handed_over_count_against_max_connections);
+	tcase_add_test(tc, beyond_its_share_an_address_is_turned_away_and_others_are_not);
+	tcase_add_test(tc, a_trusted_proxy_has_no_share_and_says_who_is_behind_it);
+	tcase_add_test(tc, a_unix_socket_has_no_share);
+	tcase_add_test(tc, a_reader_that_takes_an_answer_by_the_byte_is_closed);
+	tcase_add_test(tc, answers_that_nobody_reads_are_bounded_for_all_together);
 	tcase_add_test(tc, without_descriptors_the_listener_rests_and_comes_back);
 	tcase_add_test(tc, one_server_listens_at_several_places);
 	tcase_add_test(tc, draining_ends_idle_connections_and_answers_the_others);

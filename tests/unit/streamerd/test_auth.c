@@ -139,6 +139,9 @@ static const struct {
 	{"[http]\nmax_body = 0\n", 2, "max_body"},
 	{"[http]\nmax_body = 1G\n", 2, "max_body"},
 	{"[http]\nmax_connections = 0\n", 2, "max_connections"},
+	{"[http]\nmax_connections_per_address = 0\n", 2, "max_connections_per_address"},
+	{"[http]\ntrusted_proxies = localhost\n", 2, "trusted_proxies"},
+	{"[http]\ntrusted_proxies = 10.0.0.0/8, *\n", 2, "trusted_proxies"},
 	{"[http]\nhead_timeout = 0\n", 2, "head_timeout"},
 	{"[http]\nbody_timeout = soon\n", 2, "body_timeout"},
 	{"[bus]\ndir = run\n", 2, "dir"},
@@ -182,6 +185,8 @@ START_TEST(a_small_configuration_has_defaults)
 	ck_assert_uint_eq(o->listen.n, 1);
 	ck_assert_str_eq(o->listen.v[0], "127.0.0.1:8080");
 	ck_assert_int_eq(o->max_body, LIMIT_HTTP_BODY);
+	ck_assert_int_eq(o->max_connections_per_address, LIMIT_HTTP_ADDRESS);
+	ck_assert_uint_eq(o->trusted_proxies.n, 0);
 	ck_assert_int_eq(o->auth_mode, AUTH_NONE);
 	options_free(o);
 }
@@ -189,15 +194,16 @@ END_TEST
 
 START_TEST(every_key_is_read)
 {
-	const char *path =
-		file_with("[http]\nlisten = 0.0.0.0:80 , [::1]:81,unix:/run/x.sock\nmax_body = 2M\n"
-			  "max_connections = 7\nmax_viewers_per_owner = 5\nhead_timeout = "
-			  "1\nbody_timeout = 2\n"
-			  "idle_timeout = 3\nwrite_timeout = 500ms\n" BUS "user = nobody\n"
-			  "[auth]\nmode = tokens\ntokens_file = /etc/t\n"
-			  "allowed_origins = "
-			  "https://a.example,http://b.example:8080\nallowed_hosts = a.example\n"
-			  "[general]\nlog_level = debug\n");
+	const char *path = file_with(
+		"[http]\nlisten = 0.0.0.0:80 , [::1]:81,unix:/run/x.sock\nmax_body = 2M\n"
+		"max_connections = 7\nmax_connections_per_address = 6\n"
+		"trusted_proxies = 10.0.0.0/8, unix\nmax_viewers_per_owner = 5\nhead_timeout = "
+		"1\nbody_timeout = 2\n"
+		"idle_timeout = 3\nwrite_timeout = 500ms\n" BUS "user = nobody\n"
+		"[auth]\nmode = tokens\ntokens_file = /etc/t\n"
+		"allowed_origins = "
+		"https://a.example,http://b.example:8080\nallowed_hosts = a.example\n"
+		"[general]\nlog_level = debug\n");
 	struct conf_error e;
 	struct options *o = options_load(path, &e);
 
@@ -208,6 +214,9 @@ START_TEST(every_key_is_read)
 	ck_assert_str_eq(options_unix_path(o->listen.v[2]), "/run/x.sock");
 	ck_assert_int_eq(o->max_body, 2 * 1024 * 1024);
 	ck_assert_int_eq(o->max_connections, 7);
+	ck_assert_int_eq(o->max_connections_per_address, 6);
+	ck_assert_uint_eq(o->trusted_proxies.n, 2);
+	ck_assert_str_eq(o->trusted_proxies.v[1], "unix");
 	ck_assert_int_eq(o->max_viewers_per_owner, 5);
 	ck_assert_int_eq(o->head_ms + o->body_ms + o->idle_ms + o->write_ms, 6500);
 	ck_assert_str_eq(o->bus_user, "nobody");

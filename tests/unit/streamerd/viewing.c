@@ -41,7 +41,7 @@ static void on_event(void *arg, const struct msg_event *e)
 
 static const struct backend_ops backend_ops = {on_up, on_down, on_event};
 
-static void on_ended(void *arg)
+static void on_ended(void *arg, int fd)
 {
 	((struct viewing *)arg)->ended++;
 }
