@@ -23,7 +23,6 @@
 #include <sysexits.h>
 
 #include "chatd/options.h"
-#include "chatd/supervisor/spawn.h"
 #include "chatd/supervisor/supervisor.h"
 #include "chatd/worker/worker.h"
 #include "common/limits.h"
@@ -126,13 +125,13 @@ static int run_worker(struct options *o, const struct args *a)
 {
 	static char who[24]; /* the log borrows it for ever */
 
-	if (!is_socket(SPAWN_LISTEN_FD) || !is_socket(SPAWN_CONTROL_FD))
+	if (!is_socket(WORKER_LISTEN_FD) || !is_socket(WORKER_CONTROL_FD))
 		return usage_error("--worker is for the supervisor, which passes two sockets");
 	(void)snprintf(who, sizeof(who), "worker.%d", a->worker);
 	log_set_who(who);
 	(void)prctl(PR_SET_NAME, "chatd-worker"); /* for ps */
-	return worker_main(o, a->config, (unsigned)a->worker, (unsigned)a->workers, SPAWN_LISTEN_FD,
-			   SPAWN_CONTROL_FD);
+	return worker_main(o, a->config, (unsigned)a->worker, (unsigned)a->workers,
+			   WORKER_LISTEN_FD, WORKER_CONTROL_FD);
 }
 
 /* The supervisor's question at SIGHUP. */

@@ -27,8 +27,15 @@
 #define LIMIT_HTTP_BURST	16		/* pipelined requests of one connection in one pass */
 #define LIMIT_HTTP_ACCEPTS	64		/* connections accepted in one pass */
 #define LIMIT_HTTP_ACCEPT_PAUSE_MS	100	/* no accept(2) after it failed for want of descriptors */
+#define LIMIT_HTTP_YIELD_MS	5		/* a process that has more than its share leaves a connection to others */
+#define LIMIT_HTTP_FRESH_MS	250		/* a connection made just before we go down has this to send its request */
 #define LIMIT_HTTP_LINGER_MS	2000		/* a closing connection waits for the peer to read our answer */
 #define LIMIT_HTTP_LINGER	(1024 * 1024)	/* ... and throws away up to this many bytes meanwhile */
+
+
+/* --- serving processes (streamerd) --- */
+#define LIMIT_PROCESSES		32	/* of one streamerd: more than a machine with as many cores can feed */
+#define LIMIT_SHARED_TICKETS	(512 * 1024) /* bytes that they share for single-use tickets: 8192 of 64 bytes */
 
 /* --- SSE out (streamerd) --- */
 #define LIMIT_HEARTBEAT_MS	15000		/* comment line; shorter than any proxy's idle time-out */

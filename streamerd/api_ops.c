@@ -2,9 +2,9 @@
  * api_ops.c - what operators ask: /healthz, /readyz, /metrics.
  *
  * healthz says that this process answers. readyz asks every worker for its status: ready is when
- * all are reached and each can write its log. metrics are the numbers of this process and the sums
- * of the workers' own; a worker that does not answer is left out of the sums and shows in
- * chatd_workers_up.
+ * all are reached and each can write its log. metrics are the sums over all serving
+ * processes, whichever is asked, and the sums of the workers' own; a worker that does not answer is
+ * left out of the sums and shows in chatd_workers_up.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "common/require.h"
 #include "streamerd/app.h"
 #include "streamerd/reply.h"
-#include "streamerd/stats.h"
+#include "streamerd/shared.h"
 
 /* One request that waits for the status of every worker. */
 struct gather {
@@ -149,20 +149,18 @@ static void add_help(struct buf *b, const char *prefix, const char *name, const 
 	buf_addf(b, "# TYPE %s_%s %s\n", prefix, name, type);
 }
 
-static void add_own(struct app *app, struct buf *b)
+static void add_own(struct buf *b)
 {
 	const char *last = "";
+	struct stats sum;
 
-	stats.connections = http_server_connections(app->http);
-	stats.full = http_server_times_full(app->http);
-	stats.crowded = http_server_times_crowded(app->http);
-	stats.unread = http_server_times_unread(app->http);
+	shared_sum(&sum);
 #define S(name, type, labels, metric, help)                                          \
 	if (strcmp(last, metric) != 0)                                               \
 		add_help(b, "streamerd", metric, type, help);                        \
 	last = metric;                                                               \
 	buf_addf(b, "streamerd_%s%s%s%s %llu\n", metric, *labels ? "{" : "", labels, \
-		 *labels ? "}" : "", (unsigned long long)stats.name);
+		 *labels ? "}" : "", (unsigned long long)sum.name);
 	STATS(S)
 #undef S
 }
@@ -208,7 +206,7 @@ static void metrics_done(struct gather *g)
 	const char *name;
 	json_t *value;
 
-	add_own(g->app, &b);
+	add_own(&b);
 	add_help(&b, "chatd", "workers", "gauge", "workers that chatd has");
 	buf_addf(&b, "chatd_workers %u\n", backend_workers(g->app->backend));
 	add_help(&b, "chatd", "workers_up", "gauge", "workers that answered");

@@ -17,9 +17,7 @@
 #include "proto/chat_event.h"
 #include "streamerd/guard.h"
 #include "streamerd/reply.h"
-#include "streamerd/stats.h"
-
-struct stats stats;
+#include "streamerd/shared.h"
 
 static const struct route routes[] = {
 	{HTTP_POST, "/v1/messages", api_send_message, false},
@@ -128,18 +126,30 @@ static void on_refuse(void *arg, enum fault fault, const char *detail, struct bu
 static void on_answered(void *arg, const struct http_request *req, int status, size_t body_bytes)
 {
 	auto_free char *path = str_dup(http_path(req));
-	uint64_t *count = status == 0	 ? &stats.requests_gone
-			  : status < 300 ? &stats.requests_2xx
-			  : status < 400 ? &stats.requests_3xx
-			  : status < 500 ? &stats.requests_4xx
-					 : &stats.requests_5xx;
+	uint64_t *count = status == 0	 ? &stats->requests_gone
+			  : status < 300 ? &stats->requests_2xx
+			  : status < 400 ? &stats->requests_3xx
+			  : status < 500 ? &stats->requests_4xx
+					 : &stats->requests_5xx;
 
 	(*count)++;
 	log_info("http.request", "method=%s path=\"%s\" status=%d bytes=%zu peer=%s",
 		 http_method_name(req), log_safe(path), status, body_bytes, http_peer(req));
 }
 
-const struct http_ops app_http_ops = {on_request, on_refuse, on_answered};
+/* Nearly even is even enough: who looks away costs the new connection a moment if all are busy. */
+static bool on_yields(void *arg)
+{
+	uint64_t own = stats->connections + stats->viewers;
+	uint64_t least;
+
+	if (shared_processes() == 1)
+		return false;
+	least = shared_least_load();
+	return own > least + least / 16 + 4;
+}
+
+const struct http_ops app_http_ops = {on_request, on_refuse, on_answered, on_yields};
 
 /* --- workers --- */
 
@@ -190,7 +200,7 @@ static void on_forwarded(void *arg, const struct msg *answer, enum fault why)
 	const struct options *o = f->app->options;
 
 	if (!answer) {
-		stats.bus_timeouts++;
+		stats->bus_timeouts++;
 		reply_fault(o, f->req, why, NULL, NULL);
 	} else if (answer->type == MSG_SNAPSHOT) {
 		reply_snapshot(f, &answer->snapshot);

@@ -97,7 +97,7 @@ static void link_down(struct link *l, const char *why)
 	wait_and_retry(l);
 	if (!was_up)
 		return;
-	stats.bus_downs++;
+	stats->bus_downs++;
 	calls_fail(l->calls);
 	l->backend->ops->down(l->backend->arg, l->worker);
 }
@@ -149,7 +149,7 @@ static void on_up(void *arg, const struct msg_hello *peer)
 	l->attempts = 0;
 	l->why[0] = '\0';
 	l->up = true;
-	stats.bus_ups++;
+	stats->bus_ups++;
 	log_notice("bus.up", "worker=%u of=%u", l->worker, (unsigned)peer->workers);
 	if (l->worker == 0)
 		set_workers(b, (unsigned)peer->workers);
@@ -173,7 +173,7 @@ static const char *take_event(struct backend *b, const struct msg_event *e)
 	if (e->type == CHAT_EVENT_SNAPSHOT || e->type >= CHAT_EVENT_N || !is_turn_id(e->turn_id) ||
 	    !is_payload(e->payload))
 		return "event that can't be passed on";
-	stats.events_in++;
+	stats->events_in++;
 	b->ops->event(b->arg, e);
 	return NULL;
 }

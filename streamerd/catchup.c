@@ -120,7 +120,7 @@ static void take_page(struct feed *f, struct page *p, const struct msg_replayed 
 {
 	uint64_t end = tail_last_seq(&f->tail);
 
-	stats.pages_in++;
+	stats->pages_in++;
 	if (m->fault != FAULT_NONE) {
 		refuse(p, sse_reason_of(m->reason));
 		return;
@@ -128,7 +128,7 @@ static void take_page(struct feed *f, struct page *p, const struct msg_replayed 
 	p->block = read_page(f, p, m->events);
 	if (p->block) {
 		p->state = READY;
-		block_charge(p->block, &stats.page_bytes);
+		block_charge(p->block, &stats->page_bytes);
 	} else if (p->seq > end) {
 		refuse(p, SSE_AHEAD);
 	} else if (p->seq == end && m->events.n == 0) {
@@ -176,7 +176,7 @@ static void fetch(struct catchup *c, uint64_t generation, uint64_t seq)
 
 	if (f->state != FEED_LIVE || feed_is_resting(f))
 		return; /* asked again later */
-	if (stats.page_bytes > LIMIT_REPLAY_MEMORY) {
+	if (stats->page_bytes > LIMIT_REPLAY_MEMORY) {
 		hub_retry(f->hub);
 		return;
 	}

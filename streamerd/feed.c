@@ -179,7 +179,7 @@ static void on_subscribed(void *arg, const struct msg *answer, enum fault why)
 	f->subscribe_req = 0;
 	hub_mark(f->hub, f);
 	if (!answer) {
-		stats.bus_timeouts++;
+		stats->bus_timeouts++;
 		subscribe_failed(f, why);
 	} else if (answer->type == MSG_REPLY && answer->reply.fault == FAULT_SESSION_NOT_FOUND) {
 		f->is_gone = true;
@@ -306,7 +306,7 @@ static bool tail_covers(const struct feed *f, uint64_t seq)
 
 static void take_snapshot(struct feed *f, const struct msg_snapshot *s)
 {
-	stats.snapshots_in++;
+	stats->snapshots_in++;
 	if (!tail_covers(f, s->seq)) {
 		/* it is sent in order with the events: it can't be ahead of them */
 		log_error("feed.answer", "session=%s what=snapshot seq=%llu", f->session_id.p,
@@ -332,7 +332,7 @@ static void on_snapshot(void *arg, const struct msg *answer, enum fault why)
 	f->snapshot_req = 0;
 	hub_mark(f->hub, f);
 	if (!answer) {
-		stats.bus_timeouts++;
+		stats->bus_timeouts++;
 		f->join_fault = why;
 		feed_rest(f);
 	} else if (answer->type == MSG_SNAPSHOT) {

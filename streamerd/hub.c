@@ -72,7 +72,7 @@ static void remove_feed(struct hub *h, struct feed *f)
 		TAILQ_REMOVE(&h->empty, f, empty);
 	HASH_DELETE(by_key, h->by_key, f);
 	feed_free(f);
-	stats.feeds--;
+	stats->feeds--;
 }
 
 static void settle(struct hub *h, struct feed *f)
@@ -256,7 +256,7 @@ static struct feed *find_feed(struct hub *h, struct str owner, struct str sessio
 	if (!f) {
 		f = feed_new(h, owner, session_id);
 		HASH_ADD_KEYPTR(by_key, h->by_key, f->key, f->key_len, f);
-		stats.feeds++;
+		stats->feeds++;
 	}
 	return f;
 }
@@ -335,13 +335,13 @@ void hub_viewer_began(struct hub *h, struct viewer *v)
 	/* the slot that was served last comes round in LIMIT_HEARTBEAT_MS */
 	v->slot = (uint8_t)h->slot;
 	TAILQ_INSERT_TAIL(&h->slots[h->slot], v, slot_link);
-	stats.viewers++;
+	stats->viewers++;
 }
 
 void hub_viewer_ended(struct hub *h, struct viewer *v)
 {
 	TAILQ_REMOVE(&h->slots[v->slot], v, slot_link);
 	hub_owner_release(h, v->owner);
-	stats.viewers--;
+	stats->viewers--;
 	h->ended(h->arg, v->fd);
 }

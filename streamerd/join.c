@@ -36,7 +36,7 @@ struct join *join_new(struct feed *f, struct owner *o, const struct join_request
 		j->reason = SSE_UNKNOWN;
 	}
 	TAILQ_INSERT_TAIL(&f->joins, j, link);
-	stats.joins++;
+	stats->joins++;
 	return j;
 }
 

@@ -32,6 +32,7 @@
 #include "common/sock.h"
 #include "streamerd/app.h"
 #include "streamerd/http/http_peer.h"
+#include "streamerd/stats.h"
 
 #define EXIT_CONFIG    78   /* EX_CONFIG of sysexits.h */
 #define EXIT_USAGE     64   /* EX_USAGE */
@@ -273,7 +274,11 @@ static int start(struct process *p, uid_t peer_uid)
 			       .head_ms = o->head_ms,
 			       .body_ms = o->body_ms,
 			       .idle_ms = o->idle_ms,
-			       .write_ms = o->write_ms};
+			       .write_ms = o->write_ms,
+			       .connections = &stats->connections,
+			       .times_full = &stats->full,
+			       .times_crowded = &stats->crowded,
+			       .times_unread = &stats->unread};
 	static const int sigs[] = {SIGTERM, SIGINT, SIGHUP};
 	auto_free struct http_net *proxies = NULL;
 	uint64_t watchdog_us;

@@ -1,7 +1,8 @@
 /*
  * stats.h - what /metrics tells about this process: one flat struct of numbers.
  *
- * A process-wide variable: counters are bumped where things happen, and read by api_ops.c alone.
+ * Counters are bumped where things happen. The struct lies where the other serving processes can
+ * read it (shared.h), so that whichever of them is asked tells the sums of all.
  */
 #pragma once
 
@@ -47,4 +48,4 @@ struct stats {
 #undef S
 };
 
-extern struct stats stats;
+extern struct stats *stats; /* this process's own; never NULL */

@@ -56,22 +56,22 @@ static void count_end(enum viewer_end why)
 {
 	switch (why) {
 	case VIEWER_LEFT:
-		stats.ended_left++;
+		stats->ended_left++;
 		break;
 	case VIEWER_IDLE:
-		stats.ended_idle++;
+		stats->ended_idle++;
 		break;
 	case VIEWER_CLEARED:
-		stats.ended_cleared++;
+		stats->ended_cleared++;
 		break;
 	case VIEWER_STALLED:
-		stats.ended_stalled++;
+		stats->ended_stalled++;
 		break;
 	case VIEWER_LAGGED:
-		stats.ended_lagged++;
+		stats->ended_lagged++;
 		break;
 	case VIEWER_SHUTDOWN:
-		stats.ended_shutdown++;
+		stats->ended_shutdown++;
 		break;
 	}
 }
@@ -115,8 +115,8 @@ static ssize_t sent(struct viewer *v, ssize_t n)
 		return 0;
 	if (n <= 0)
 		return -1;
-	stats.writes++;
-	stats.bytes_out += (uint64_t)n;
+	stats->writes++;
+	stats->bytes_out += (uint64_t)n;
 	v->progress = clock_mono_ms();
 	return n;
 }
@@ -144,7 +144,7 @@ static int send_block(struct viewer *v)
 	n = sent(v, send(v->fd, b->data + v->off, b->len - v->off, MSG_NOSIGNAL | MSG_DONTWAIT));
 	if (n < 0)
 		return -1;
-	stats.deliveries += block_frames_between(b, v->off, v->off + (size_t)n);
+	stats->deliveries += block_frames_between(b, v->off, v->off + (size_t)n);
 	v->off += (uint32_t)n;
 	return v->off == b->len;
 }
@@ -268,7 +268,7 @@ void viewer_heartbeat(struct viewer *v, int64_t now)
 		viewer_end(v, VIEWER_LEFT);
 		return;
 	}
-	stats.heartbeats++;
+	stats->heartbeats++;
 	if (n == SSE_HEARTBEAT_LEN)
 		return;
 	v->comment_left = (uint8_t)(n ? SSE_HEARTBEAT_LEN - n : 0);
@@ -339,7 +339,7 @@ void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_s
 	if (m.msg_iovlen == 2) {
 		size_t more = (size_t)n - head.n;
 
-		stats.deliveries += block_frames_between(v->block, v->off, v->off + more);
+		stats->deliveries += block_frames_between(v->block, v->off, v->off + more);
 		v->off += (uint32_t)more;
 	}
 	viewer_push(v);

@@ -34,10 +34,10 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "chatd/supervisor/pool.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/pool.h"
 #include "common/require.h"
 #include "common/sock.h"
 
@@ -101,6 +101,14 @@ static void watchdog_start(struct supervisor *s)
 }
 
 /* --- what the pool tells --- */
+
+static int on_start(void *arg, unsigned index, pid_t *ret_pid, int *ret_control)
+{
+	const struct supervisor *s = arg;
+
+	return spawn_process(&s->setup->spawn, index, &s->listen_fds[index], 1, ret_pid,
+			     ret_control);
+}
 
 static void on_changed(void *arg)
 {
@@ -250,13 +258,13 @@ static void loop(struct supervisor *s)
 		.abort = LIMIT_WORKER_ABORT_MS,
 		.stop = setup->drain_ms + LIMIT_WORKER_STOP_MS,
 	};
-	static const struct pool_ops ops = {on_changed, on_stopped, on_hopeless};
+	static const struct pool_ops ops = {on_start, on_changed, on_stopped, on_hopeless};
 
 	s->base = event_base_new();
 	REQUIRE(s->base);
 	signals_start(s); /* before the first child */
 	watchdog_start(s);
-	s->pool = pool_new(s->base, &setup->spawn, &times, s->listen_fds, setup->workers, &ops, s);
+	s->pool = pool_new(s->base, "worker", &times, setup->workers, &ops, s);
 	(void)event_base_dispatch(s->base); /* ends by loopbreak in on_stopped() */
 	pool_free(s->pool);
 	if (s->watchdog)

@@ -8,8 +8,12 @@
 
 #include <stdint.h>
 
-#include "chatd/supervisor/spawn.h"
 #include "common/conf.h"
+#include "common/spawn.h"
+
+/* What a worker finds where. */
+#define WORKER_LISTEN_FD  SPAWN_FIRST_FD
+#define WORKER_CONTROL_FD (SPAWN_FIRST_FD + 1)
 
 /* All borrowed. */
 struct supervisor_setup {

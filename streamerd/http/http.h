@@ -60,6 +60,11 @@ struct http_conf {
 	const struct http_net *proxies;
 	size_t n_proxies;
 	int64_t head_ms, body_ms, idle_ms, write_ms; /* deadlines, see limits.h */
+	/*
+	 * Where to keep what http_server_connections() and the functions of these names tell, so
+	 * that others can read it, and counters go on from what is there; NULL: in the server.
+	 */
+	uint64_t *connections, *times_full, *times_crowded, *times_unread;
 };
 
 struct http_ops {
@@ -78,15 +83,20 @@ struct http_ops {
 	 * may be empty. May be NULL.
 	 */
 	void (*answered)(void *arg, const struct http_request *req, int status, size_t body_bytes);
+	/*
+	 * A connection waits that another process might take as well: true leaves it to them for
+	 * LIMIT_HTTP_YIELD_MS. What is still there then is accepted without asking. May be NULL.
+	 */
+	bool (*yields)(void *arg);
 };
 
 /* conf, with its proxies, and ops are copied. */
 struct http_server *http_server_new(struct event_base *base, const struct http_conf *conf,
 				    const struct http_ops *ops, void *arg);
 /*
- * Stops accepting, closes idle connections, answers what has begun to arrive and closes after each
- * answer; after write_ms closes what is not with a handler. http_server_connections() tells when
- * it is over ...
+ * Stops accepting, closes idle connections (after LIMIT_HTTP_FRESH_MS also those that never sent
+ * anything), answers what has begun to arrive and closes after each answer; after write_ms closes
+ * what is not with a handler. http_server_connections() tells when it is over ...
  */
 void http_server_drain(struct http_server *s);
 /* ... and this ends everything. The caller must have answered or dropped all requests (REQUIREd),

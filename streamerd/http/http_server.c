@@ -11,9 +11,14 @@
  * that did not look away would spin and fill the log. Before that, connections are counted for each
  * address, so that one alone can't take all the room (http_crowd.h).
  *
- * Draining closes the listeners and whatever waits for a request that has not begun to arrive; the
- * rest gets "Connection: close" with its answer, and what is not answered after write_ms is
- * closed, except what a handler still holds.
+ * Several processes may have one listening socket; each is woken for a connection, and who is there
+ * first has it. Left alone, that is nearly always the same one. So whoever has more than its share
+ * (ops->yields) looks away for a moment.
+ *
+ * Draining closes the listeners and whatever waits for another request that has not begun to
+ * arrive; who has not sent its first one yet has LIMIT_HTTP_FRESH_MS to begin. The rest gets
+ * "Connection: close" with its answer, and what is not answered after write_ms is closed, except
+ * what a handler still holds.
  */
 #include "streamerd/http/http_server.h"
 
@@ -56,11 +61,12 @@ struct http_server {
 	size_t unsent;				       /* bytes of answers that connections keep */
 	struct event *defer_ev, *accept_ev, *drain_ev; /* owned */
 	bool listening;				       /* the listeners' events are added */
-	bool paused;				       /* accept(2) failed a moment ago */
+	bool paused;				       /* looks away: accept_ev ends it */
+	bool yielded;				       /* ... because others should accept */
 	bool draining;
+	bool fresh_told; /* ... and the time to begin is over */
 	struct log_limit accept_log, full_log, crowd_log, unread_log;
-	uint64_t times_full; /* that accepting stopped for want of room */
-	uint64_t times_crowded, times_unread;
+	uint64_t open, times_full, times_crowded, times_unread; /* if conf names no other place */
 	char scratch[LIMIT_HTTP_READ];
 };
 
@@ -71,9 +77,9 @@ static bool has_room(const struct http_server *s)
 	return s->n_open + s->n_taken < (size_t)s->conf.max_connections;
 }
 
-static void pause_accepting(struct http_server *s)
+static void pause_accepting(struct http_server *s, int ms)
 {
-	struct timeval tv = {0, LIMIT_HTTP_ACCEPT_PAUSE_MS * 1000};
+	struct timeval tv = {0, ms * 1000};
 	struct listener *l;
 
 	TAILQ_FOREACH (l, &s->listeners, all)
@@ -85,7 +91,7 @@ static void pause_accepting(struct http_server *s)
 
 static void tell_full(struct http_server *s)
 {
-	s->times_full++;
+	++*s->conf.times_full;
 	if (log_allowed(&s->full_log, 1))
 		log_warning("http.full", "connections=%zu limit=%d", s->n_open + s->n_taken,
 			    s->conf.max_connections);
@@ -105,7 +111,7 @@ static void update_listening(struct http_server *s)
 		if (!want) {
 			(void)event_del(l->ev);
 		} else if (event_add(l->ev, NULL) < 0) { /* the kernel is out of room for it */
-			pause_accepting(s);
+			pause_accepting(s, LIMIT_HTTP_ACCEPT_PAUSE_MS);
 			return;
 		}
 	}
@@ -140,7 +146,7 @@ static void turn_away(struct http_server *s, int fd, const union http_addr *addr
 	auto_buf struct buf body = BUF_INIT;
 	char name[HTTP_PEER_LEN];
 
-	s->times_crowded++;
+	++*s->conf.times_crowded;
 	http_peer_name(addr, name);
 	if (log_allowed(&s->crowd_log, 1))
 		log_warning("http.crowded", "peer=%s limit=%d", name, s->conf.max_per_address);
@@ -184,6 +190,12 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	struct http_server *s = ((struct listener *)arg)->server;
 
 	(void)what;
+	if (s->ops.yields && !s->yielded && s->ops.yields(s->arg)) {
+		s->yielded = true;
+		pause_accepting(s, LIMIT_HTTP_YIELD_MS);
+		return;
+	}
+	s->yielded = false;
 	for (int i = 0; i < LIMIT_HTTP_ACCEPTS && s->listening; i++) {
 		union http_addr addr = {.sa = {.sa_family = AF_UNIX}};
 		socklen_t len = sizeof(addr);
@@ -214,7 +226,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 				log_warning("http.accept",
 					    "error=\"%s\" connections=%zu pause_ms=%d",
 					    strerror(errno), s->n_open, LIMIT_HTTP_ACCEPT_PAUSE_MS);
-			pause_accepting(s);
+			pause_accepting(s, LIMIT_HTTP_ACCEPT_PAUSE_MS);
 			return;
 		}
 	}
@@ -301,6 +313,7 @@ void http_server_add(struct http_server *s, struct http_conn *c)
 {
 	TAILQ_INSERT_TAIL(&s->all, c, all);
 	s->n_open++;
+	*s->conf.connections = s->n_open;
 }
 
 void http_server_remove(struct http_server *s, struct http_conn *c)
@@ -311,6 +324,7 @@ void http_server_remove(struct http_server *s, struct http_conn *c)
 	s->n_open--;
 	http_crowd_leave(&s->crowd, c->one);
 	c->one = NULL;
+	*s->conf.connections = s->n_open;
 	update_listening(s);
 }
 
@@ -336,7 +350,7 @@ bool http_server_keeps(struct http_server *s, struct http_conn *c, size_t bytes)
 	s->unsent += bytes;
 	if (!bytes || s->unsent <= LIMIT_HTTP_UNSENT)
 		return true;
-	s->times_unread++;
+	++*s->conf.times_unread;
 	if (log_allowed(&s->unread_log, 1))
 		log_warning("http.unread", "bytes=%zu limit=%d", s->unsent, LIMIT_HTTP_UNSENT);
 	return false;
@@ -380,13 +394,37 @@ static void on_deferred(evutil_socket_t fd, short what, void *arg)
 
 /* --- life --- */
 
-static void on_drain_over(evutil_socket_t fd, short what, void *arg)
+static void close_silent(struct http_server *s, bool fresh_too)
+{
+	struct http_conn *c = TAILQ_FIRST(&s->all);
+
+	while (c) {
+		struct http_conn *next = TAILQ_NEXT(c, all);
+		char byte;
+
+		/* a request that has reached the socket is still served */
+		if (c->state == HTTP_CONN_IDLE && !c->deferred && !c->busy &&
+		    (fresh_too || !c->fresh) && recv(c->fd, &byte, 1, MSG_PEEK) <= 0)
+			http_conn_close(c);
+		c = next;
+	}
+}
+
+/* Twice: once for who said nothing, once for whoever is left. */
+static void on_drain(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_server *s = arg;
+	struct timeval tv = {s->conf.write_ms / 1000, s->conf.write_ms % 1000 * 1000};
 	struct http_conn *c = TAILQ_FIRST(&s->all);
 
 	(void)fd;
 	(void)what;
+	if (!s->fresh_told) {
+		s->fresh_told = true;
+		close_silent(s, true);
+		REQUIRE(event_add(s->drain_ev, &tv) == 0);
+		return;
+	}
 	while (c) {
 		struct http_conn *next = TAILQ_NEXT(c, all);
 
@@ -411,6 +449,14 @@ struct http_server *http_server_new(struct event_base *base, const struct http_c
 		memcpy(s->proxies, conf->proxies, conf->n_proxies * sizeof(*s->proxies));
 	}
 	s->conf.proxies = s->proxies;
+	if (!s->conf.connections)
+		s->conf.connections = &s->open;
+	if (!s->conf.times_full)
+		s->conf.times_full = &s->times_full;
+	if (!s->conf.times_crowded)
+		s->conf.times_crowded = &s->times_crowded;
+	if (!s->conf.times_unread)
+		s->conf.times_unread = &s->times_unread;
 	s->ops = *ops;
 	s->arg = arg;
 	TAILQ_INIT(&s->listeners);
@@ -419,31 +465,21 @@ struct http_server *http_server_new(struct event_base *base, const struct http_c
 	TAILQ_INIT(&s->deferred);
 	s->defer_ev = event_new(base, -1, 0, on_deferred, s);
 	s->accept_ev = evtimer_new(base, on_accept_again, s);
-	s->drain_ev = evtimer_new(base, on_drain_over, s);
+	s->drain_ev = evtimer_new(base, on_drain, s);
 	REQUIRE(s->defer_ev && s->accept_ev && s->drain_ev);
 	return s;
 }
 
 void http_server_drain(struct http_server *s)
 {
-	struct timeval tv = {s->conf.write_ms / 1000, s->conf.write_ms % 1000 * 1000};
-	struct http_conn *c = TAILQ_FIRST(&s->all);
+	struct timeval tv = {0, LIMIT_HTTP_FRESH_MS * 1000};
 
 	if (s->draining)
 		return;
 	s->draining = true;
 	stop_listening(s);
 	(void)event_del(s->accept_ev);
-	while (c) {
-		struct http_conn *next = TAILQ_NEXT(c, all);
-		char byte;
-
-		/* a request that has reached the socket is still served */
-		if (c->state == HTTP_CONN_IDLE && !c->deferred && !c->busy &&
-		    recv(c->fd, &byte, 1, MSG_PEEK) <= 0)
-			http_conn_close(c);
-		c = next;
-	}
+	close_silent(s, false);
 	REQUIRE(event_add(s->drain_ev, &tv) == 0);
 }
 
@@ -474,15 +510,15 @@ size_t http_server_connections(const struct http_server *s)
 
 uint64_t http_server_times_full(const struct http_server *s)
 {
-	return s->times_full;
+	return *s->conf.times_full;
 }
 
 uint64_t http_server_times_crowded(const struct http_server *s)
 {
-	return s->times_crowded;
+	return *s->conf.times_crowded;
 }
 
 uint64_t http_server_times_unread(const struct http_server *s)
 {
-	return s->times_unread;
+	return *s->conf.times_unread;
 }

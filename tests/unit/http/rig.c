@@ -87,9 +87,17 @@ struct http_conf rig_conf(void)
 				  .write_ms = 60000};
 }
 
+static bool on_yields(void *arg)
+{
+	struct rig *r = arg;
+
+	r->asked += r->yields;
+	return r->yields;
+}
+
 void rig_start(struct rig *r, struct http_conf conf)
 {
-	static const struct http_ops ops = {on_request, on_refuse, on_answered};
+	static const struct http_ops ops = {on_request, on_refuse, on_answered, on_yields};
 
 	memset(r, 0, sizeof(*r));
 	r->taken = -1;

@@ -30,6 +30,8 @@ struct rig {
 	int requests;	/* that reached the handler */
 	struct http_request *held[RIG_HELD];
 	size_t n_held;
+	bool yields; /* what the handler says before a connection is accepted ... */
+	int asked;   /* ... and how often it was asked */
 	int taken, taken_http10;
 	int gone; /* calls of the gone callback */
 	int answered, last_status;

@@ -385,6 +385,58 @@ START_TEST(draining_ends_idle_connections_and_answers_the_others)
 }
 END_TEST
 
+/* DUR-8: the client sees no difference between a process that goes and one that stays */
+START_TEST(who_connected_just_before_we_go_down_is_still_answered)
+{
+	auto_buf struct buf in = BUF_INIT;
+	auto_buf struct buf silent_in = BUF_INIT;
+	int fd, silent;
+
+	start(100);
+	fd = rig_connect(&rig);
+	silent = rig_connect(&rig);
+	RIG_WAIT(&rig, http_server_connections(rig.server) == 2);
+	http_server_drain(rig.server);
+	turn(20);
+	rig_sends(&rig, fd, GET("/late"));
+	rig_expect_eof(&rig, fd, &in);
+	ck_assert_int_eq(rig_count(&in, "GET /late "), 1);
+	rig_expect_eof(&rig, silent, &silent_in); /* long before write_ms */
+	(void)close(fd);
+	(void)close(silent);
+	RIG_WAIT(&rig, http_server_connections(rig.server) == 0);
+	rig_stop(&rig);
+}
+END_TEST
+
+/* PRC-6 */
+START_TEST(a_connection_is_left_to_others_for_a_moment_and_then_taken)
+{
+	auto_buf struct buf in = BUF_INIT;
+	uint64_t connections = 99, times_full = 99;
+	struct http_conf conf = rig_conf();
+	int64_t begin;
+	int fd;
+
+	conf.connections = &connections;
+	conf.times_full = &times_full;
+	rig_start(&rig, conf);
+	rig_listen_tcp(&rig);
+	rig.yields = true;
+	begin = clock_mono_ms();
+	fd = rig_connect(&rig);
+	rig_sends(&rig, fd, GET("/"));
+	rig_expect(&rig, fd, &in, "GET / ");
+	ck_assert_int_ge(clock_mono_ms() - begin, LIMIT_HTTP_YIELD_MS - 1);
+	ck_assert_int_eq(rig.asked, 1);
+	ck_assert_uint_eq(connections, 1); /* kept up to date for the others */
+	ck_assert_uint_eq(times_full, 99);
+	(void)close(fd);
+	RIG_WAIT(&rig, connections == 0);
+	rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(draining_ends_for_clients_that_never_finish)
 {
 	auto_buf struct buf in = BUF_INIT;
@@ -471,6 +523,8 @@ int main(void)
 	tcase_add_test(tc, without_descriptors_the_listener_rests_and_comes_back);
 	tcase_add_test(tc, one_server_listens_at_several_places);
 	tcase_add_test(tc, draining_ends_idle_connections_and_answers_the_others);
+	tcase_add_test(tc, who_connected_just_before_we_go_down_is_still_answered);
+	tcase_add_test(tc, a_connection_is_left_to_others_for_a_moment_and_then_taken);
 	tcase_add_test(tc, draining_ends_for_clients_that_never_finish);
 	tcase_add_test(tc, freeing_the_server_ends_connections_in_every_state);
 	tcase_add_test(tc, many_clients_at_once_are_all_served);

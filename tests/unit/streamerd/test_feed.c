@@ -64,7 +64,7 @@ START_TEST(a_session_is_subscribed_to_once_and_only_while_it_has_viewers)
 	skip(v, 2000);
 	viewing_spin(v);
 	ck_assert_int_eq(n->unsubscribes, 1);
-	ck_assert_uint_eq(stats.feeds, 0);
+	ck_assert_uint_eq(stats->feeds, 0);
 	viewing_free(v);
 }
 END_TEST
@@ -79,11 +79,11 @@ START_TEST(events_that_arrive_together_are_one_write)
 	client_join(v, &c, NULL, false);
 	viewing_until_state(&c, CLIENT_OPEN);
 	viewing_spin(v);
-	writes = stats.writes;
+	writes = stats->writes;
 	for (int i = 0; i < 40; i++)
 		scripted_session_emit(v->session, CHAT_EVENT_WARNING, "{\"code\":\"x\"}");
 	viewing_until_caught_up(&c, v->session);
-	ck_assert_uint_eq(stats.writes - writes, 1);
+	ck_assert_uint_eq(stats->writes - writes, 1);
 	client_leave(&c);
 	viewing_free(v);
 }
@@ -309,16 +309,16 @@ START_TEST(while_replay_pages_fill_their_memory_viewers_wait)
 	struct viewing *v = viewing_new();
 	const struct scripted_counts *n = scripted_worker_counts(v->worker);
 	struct client live = {0}, at_limit = {0}, beyond = {0};
-	uint64_t before = stats.page_bytes;
+	uint64_t before = stats->page_bytes;
 
 	scripted_session_turn(v->session, 98, 50);
 	client_join(v, &live, NULL, false); /* the session's tail begins here */
 	viewing_until_caught_up(&live, v->session);
-	stats.page_bytes = LIMIT_REPLAY_MEMORY;
+	stats->page_bytes = LIMIT_REPLAY_MEMORY;
 	client_join(v, &at_limit, "1-50", false);
 	viewing_until_caught_up(&at_limit, v->session);
 	ck_assert_int_eq(n->replays, 1);
-	ck_assert_uint_gt(stats.page_bytes, LIMIT_REPLAY_MEMORY);
+	ck_assert_uint_gt(stats->page_bytes, LIMIT_REPLAY_MEMORY);
 	client_join(v, &beyond, "1-1", false);
 	for (int i = 0; i < 5; i++) {
 		hub_tick(v->hub);
@@ -326,7 +326,7 @@ START_TEST(while_replay_pages_fill_their_memory_viewers_wait)
 	}
 	ck_assert_int_eq(n->replays, 1);
 	ck_assert_int_eq(beyond.events, 0);
-	stats.page_bytes -= LIMIT_REPLAY_MEMORY - before;
+	stats->page_bytes -= LIMIT_REPLAY_MEMORY - before;
 	hub_tick(v->hub);
 	viewing_until_caught_up(&beyond, v->session);
 	client_expect_frames(&beyond, v->session, 1);

@@ -76,9 +76,9 @@ void viewing_free(struct viewing *v)
 	scripted_worker_free(v->worker);
 	(void)rmdir(v->dir);
 	event_base_free(v->base);
-	ck_assert_uint_eq(stats.viewers, 0);
-	ck_assert_uint_eq(stats.feeds, 0);
-	ck_assert_uint_eq(stats.page_bytes, 0);
+	ck_assert_uint_eq(stats->viewers, 0);
+	ck_assert_uint_eq(stats->feeds, 0);
+	ck_assert_uint_eq(stats->page_bytes, 0);
 	free(v);
 }
 

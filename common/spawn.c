@@ -1,15 +1,16 @@
 /*
- * spawn.c - fork and exec of one worker. See spawn.h.
+ * spawn.c - fork and exec of one of several processes of a kind. See spawn.h.
  *
- * Exec'ed, not only forked: a worker has an address space without the supervisor's past in it and
- * is seen in ps as what it is. A worker that is restarted in the middle of an upgrade of the
- * package must be of the same version as its supervisor: see own_exe().
+ * Exec'ed, not only forked: the process has an address space without the parent's past in it, laid
+ * out anew each time (who can crash it again and again learns nothing about the next one), and is
+ * seen in ps as what it is. One that is restarted in the middle of an upgrade of the package must
+ * be of the same version as its parent: see own_exe().
  *
- * No PR_SET_PDEATHSIG: when the supervisor dies the control socket ends, which a worker takes for
- * "stop in order". Between fork and exec only what is safe there is called; the supervisor has
- * one thread.
+ * No PR_SET_PDEATHSIG: when the parent dies the control socket ends, which a process takes for
+ * "stop in order". Between fork and exec only what is safe there is called; the parent has one
+ * thread.
  */
-#include "chatd/supervisor/spawn.h"
+#include "common/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/require.h"
 #include "common/sock.h"
 
 /*
@@ -52,23 +54,29 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Puts the two sockets in their places and closes all else. 0 or -1. */
-static int place_fds(int listen_fd, int control_fd)
+/* Puts them in their places and closes all else. 0 or -1. */
+static int place_fds(const int *fds, unsigned n, int control_fd)
 {
-	/* first out of the way of each other's places; the copies go with the rest below */
-	int l = fcntl(listen_fd, F_DUPFD, SPAWN_CONTROL_FD + 1);
-	int c = fcntl(control_fd, F_DUPFD, SPAWN_CONTROL_FD + 1);
+	int end = SPAWN_FIRST_FD + (int)n + 1;
+	int copies[SPAWN_FDS + 1];
 	int null = open("/dev/null", O_RDONLY);
 
-	if (l < 0 || c < 0 || null < 0)
+	/* first out of the way of each other's places; the copies go with the rest below */
+	for (unsigned i = 0; i <= n; i++) {
+		copies[i] = fcntl(i < n ? fds[i] : control_fd, F_DUPFD, end);
+		if (copies[i] < 0)
+			return -1;
+	}
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
 		return -1;
-	if (dup2(null, STDIN_FILENO) < 0 || dup2(l, SPAWN_LISTEN_FD) < 0 ||
-	    dup2(c, SPAWN_CONTROL_FD) < 0)
-		return -1;
-	return close_range(SPAWN_CONTROL_FD + 1, ~0U, 0);
+	for (unsigned i = 0; i <= n; i++) {
+		if (dup2(copies[i], SPAWN_FIRST_FD + (int)i) < 0)
+			return -1;
+	}
+	return close_range((unsigned)end, ~0U, 0);
 }
 
-static _Noreturn void child(const struct spawn_how *how, int listen_fd, int control_fd)
+static _Noreturn void child(const struct spawn_how *how, const int *fds, unsigned n, int control_fd)
 {
 	char own[PATH_MAX];
 	const char *exe = how->exe ? how->exe : own_exe(own);
@@ -77,15 +85,15 @@ static _Noreturn void child(const struct spawn_how *how, int listen_fd, int cont
 	(void)unsetenv("NOTIFY_SOCKET");
 	(void)unsetenv("WATCHDOG_USEC");
 	(void)unsetenv("WATCHDOG_PID");
-	if (place_fds(listen_fd, control_fd) == 0) {
+	if (place_fds(fds, n, control_fd) == 0) {
 		reset_signals();
 		(void)execv(exe, how->argv);
 	}
 	_exit(127);
 }
 
-int spawn_worker(const struct spawn_how *how, unsigned index, int listen_fd, pid_t *ret_pid,
-		 int *ret_control)
+int spawn_process(const struct spawn_how *how, unsigned index, const int *fds, unsigned n,
+		  pid_t *ret_pid, int *ret_control)
 {
 	auto_close int ours = -1;
 	auto_close int theirs = -1;
@@ -94,6 +102,7 @@ int spawn_worker(const struct spawn_how *how, unsigned index, int listen_fd, pid
 	pid_t pid;
 	int r;
 
+	REQUIRE(n <= SPAWN_FDS);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	ours = pair[0];
@@ -102,13 +111,13 @@ int spawn_worker(const struct spawn_how *how, unsigned index, int listen_fd, pid
 	if (r < 0)
 		return r;
 	(void)snprintf(how->index_arg, SPAWN_INDEX_SIZE, "%u", index);
-	/* blocked, so that none of the supervisor's handlers runs in the child before the reset */
+	/* blocked, so that none of the parent's handlers runs in the child before the reset */
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &old);
 	pid = fork();
 	r = -errno;
 	if (pid == 0)
-		child(how, listen_fd, theirs);
+		child(how, fds, n, theirs);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0)
 		return r;

@@ -19,7 +19,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "chatd/supervisor/spawn.h"
+#include "common/spawn.h"
+
+#define LISTEN_FD  SPAWN_FIRST_FD
+#define CONTROL_FD (SPAWN_FIRST_FD + 1)
 
 static volatile sig_atomic_t got_hup;
 
@@ -37,7 +40,7 @@ static void on_hup(int sig)
 
 static void say(char c)
 {
-	if (write(SPAWN_CONTROL_FD, &c, 1) != 1)
+	if (write(CONTROL_FD, &c, 1) != 1)
 		_exit(0); /* the supervisor is gone */
 }
 
@@ -57,9 +60,9 @@ static int what_is_dirty(void)
 
 	if (n < 0 || strncmp(link, "/dev/null", (size_t)n) != 0)
 		return 1;
-	if (!is_socket(SPAWN_LISTEN_FD) || !is_socket(SPAWN_CONTROL_FD))
+	if (!is_socket(LISTEN_FD) || !is_socket(CONTROL_FD))
 		return 2;
-	for (int fd = SPAWN_CONTROL_FD + 1; fd < 256; fd++) {
+	for (int fd = CONTROL_FD + 1; fd < 256; fd++) {
 		if (fcntl(fd, F_GETFD) >= 0)
 			return 3;
 	}
@@ -83,7 +86,7 @@ static int what_is_dirty(void)
 
 static void serve(int beats)
 {
-	struct pollfd end = {.fd = SPAWN_CONTROL_FD, .events = POLLIN};
+	struct pollfd end = {.fd = CONTROL_FD, .events = POLLIN};
 
 	for (;;) {
 		int r = poll(&end, 1, beats ? 20 : -1);

@@ -1,7 +1,7 @@
 /*
- * test_pool.c - the supervisor's workers, with real processes (fake_worker.c) and short times.
+ * test_pool.c - a pool of workers, with real processes (fake_worker.c) and short times.
  */
-#include "chatd/supervisor/pool.h"
+#include "common/pool.h"
 
 #include <check.h>
 #include <signal.h>
@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/spawn.h"
 
 #define DEADLINE_MS 10000
 
@@ -23,6 +24,7 @@ struct world {
 	int listen_fds[2];
 	char index[SPAWN_INDEX_SIZE];
 	char *argv[4];
+	struct spawn_how how;
 	int changed, stopped, hopeless, hopeless_status;
 };
 
@@ -32,6 +34,13 @@ static const struct pool_times short_times = {.respawn_min = 10,
 					      .hang = 400,
 					      .abort = 100,
 					      .stop = 300};
+
+static int on_start(void *arg, unsigned index, pid_t *ret_pid, int *ret_control)
+{
+	struct world *w = arg;
+
+	return spawn_process(&w->how, index, &w->listen_fds[index], 1, ret_pid, ret_control);
+}
 
 static void on_changed(void *arg)
 {
@@ -58,8 +67,7 @@ static void on_sigchld(evutil_socket_t sig, short what, void *arg)
 
 static void setup(struct world *w, const char *how, unsigned n, const struct pool_times *times)
 {
-	static const struct pool_ops ops = {on_changed, on_stopped, on_hopeless};
-	struct spawn_how sh;
+	static const struct pool_ops ops = {on_start, on_changed, on_stopped, on_hopeless};
 
 	memset(w, 0, sizeof(*w));
 	w->base = event_base_new();
@@ -71,8 +79,8 @@ static void setup(struct world *w, const char *how, unsigned n, const struct poo
 	w->argv[1] = (char *)how;
 	w->argv[2] = w->index;
 	ck_assert_ptr_nonnull(getenv("FAKE_WORKER"));
-	sh = (struct spawn_how){getenv("FAKE_WORKER"), w->argv, w->index};
-	w->pool = pool_new(w->base, &sh, times, w->listen_fds, n, &ops, w);
+	w->how = (struct spawn_how){getenv("FAKE_WORKER"), w->argv, w->index};
+	w->pool = pool_new(w->base, "worker", times, n, &ops, w);
 }
 
 static void teardown(struct world *w)

@@ -1,5 +1,5 @@
 /*
- * pool.c - the supervisor's workers: started, watched, replaced, stopped. See pool.h.
+ * pool.c - several processes of one kind: started, watched, replaced, stopped. See pool.h.
  *
  *	            timer              'R'
  *	 BACKOFF ──────────> STARTING ─────> READY
@@ -14,16 +14,19 @@
  *	  └───────────> DEAD    STOPPING <──────┴── ...  ───────> DEAD
  *
  * BACKOFF is also how a link begins, with no wait. HUNG: SIGABRT was sent (so that there is a core
- * to look at), SIGKILL follows. The listening sockets are the supervisor's and outlive workers: who
+ * to look at), SIGKILL follows. Listening sockets are the parent's and outlive workers: who
  * connects meanwhile waits in the backlog.
+ *
+ * It owns what fails here, so unlike the rest of common/ it logs that itself.
  *
  * Whether a worker is silent is judged after reading what it had sent, and not at all when the
  * judge itself was late (SIGSTOP, a machine that slept): else it would kill the innocent.
  */
-#include "chatd/supervisor/pool.h"
+#include "common/pool.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -35,10 +38,9 @@
 #include "common/log.h"
 #include "common/require.h"
 
-struct worker_link {
+struct pool_link {
 	struct pool *pool; /* the owner */
 	unsigned index;
-	int listen_fd; /* borrowed */
 	enum link_state state;
 	int64_t since;		/* when it came to this state */
 	pid_t pid;		/* 0: no process */
@@ -52,7 +54,7 @@ struct worker_link {
 
 struct pool {
 	struct event_base *base; /* borrowed */
-	struct spawn_how how;
+	const char *noun;	 /* borrowed for ever */
 	struct pool_times times;
 	struct pool_ops ops;
 	void *arg;
@@ -60,7 +62,7 @@ struct pool {
 	struct event *tick; /* owned */
 	int64_t tick_ms, last_tick;
 	unsigned n;
-	struct worker_link links[];
+	struct pool_link links[];
 };
 
 static const struct {
@@ -86,7 +88,16 @@ int link_may(enum link_state from, enum link_state to)
 	return (states[from].next >> to & 1U) != 0;
 }
 
-static void check(const struct worker_link *l)
+/* "worker.ready" */
+static const char *named(const struct pool_link *l, const char *what)
+{
+	static char event[48];
+
+	(void)snprintf(event, sizeof(event), "%s.%s", l->pool->noun, what);
+	return event;
+}
+
+static void check(const struct pool_link *l)
 {
 	bool lives = l->state != LINK_BACKOFF && l->state != LINK_DEAD;
 
@@ -95,16 +106,16 @@ static void check(const struct worker_link *l)
 	REQUIRE(!l->pool->stopping || l->state == LINK_STOPPING || l->state == LINK_DEAD);
 }
 
-static void move(struct worker_link *l, enum link_state to)
+static void move(struct pool_link *l, enum link_state to)
 {
 	REQUIRE(link_may(l->state, to));
-	log_debug("worker.state", "worker=%u %s -> %s", l->index, states[l->state].name,
-		  states[to].name);
+	log_debug(named(l, "state"), "%s=%u %s -> %s", l->pool->noun, l->index,
+		  states[l->state].name, states[to].name);
 	l->state = to;
 	l->since = clock_mono_ms();
 }
 
-static void arm(struct worker_link *l, int64_t ms)
+static void arm(struct pool_link *l, int64_t ms)
 {
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
 
@@ -112,14 +123,14 @@ static void arm(struct worker_link *l, int64_t ms)
 }
 
 /* To the process as it is known; one that ended but isn't reaped yet takes no harm. */
-static void send_signal(const struct worker_link *l, int sig)
+static void send_signal(const struct pool_link *l, int sig)
 {
 	if (kill(l->pid, sig) < 0)
-		log_warning("worker.signal_failed", "worker=%u pid=%d signal=%d error=\"%s\"",
-			    l->index, (int)l->pid, sig, strerror(errno));
+		log_warning(named(l, "signal_failed"), "%s=%u pid=%d signal=%d error=\"%s\"",
+			    l->pool->noun, l->index, (int)l->pid, sig, strerror(errno));
 }
 
-static void drop_control(struct worker_link *l)
+static void drop_control(struct pool_link *l)
 {
 	if (l->readable)
 		event_free(l->readable);
@@ -129,12 +140,12 @@ static void drop_control(struct worker_link *l)
 	l->control = -1;
 }
 
-static void on_byte(struct worker_link *l, char c)
+static void on_byte(struct pool_link *l, char c)
 {
 	l->heard = clock_mono_ms();
 	if (c != 'R' || l->state != LINK_STARTING)
 		return;
-	log_notice("worker.ready", "worker=%u pid=%d ms=%lld", l->index, (int)l->pid,
+	log_notice(named(l, "ready"), "%s=%u pid=%d ms=%lld", l->pool->noun, l->index, (int)l->pid,
 		   (long long)(l->heard - l->since));
 	move(l, LINK_READY);
 	if (l->signal_pending)
@@ -143,7 +154,7 @@ static void on_byte(struct worker_link *l, char c)
 	l->pool->ops.changed(l->pool->arg);
 }
 
-static void read_control(struct worker_link *l)
+static void read_control(struct pool_link *l)
 {
 	char bytes[256];
 	ssize_t n;
@@ -164,18 +175,18 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 	read_control(arg);
 }
 
-static void start(struct worker_link *l)
+static void start(struct pool_link *l)
 {
 	struct pool *p = l->pool;
 	int64_t wait;
 	pid_t pid;
-	int r = spawn_worker(&p->how, l->index, l->listen_fd, &pid, &l->control);
+	int r = p->ops.start(p->arg, l->index, &pid, &l->control);
 
 	if (r < 0) {
 		wait = backoff_ms(l->attempt++, p->times.respawn_min, p->times.respawn_max,
 				  backoff_random());
-		log_error("worker.start_failed", "worker=%u error=\"%s\" retry_ms=%lld", l->index,
-			  strerror(-r), (long long)wait);
+		log_error(named(l, "start_failed"), "%s=%u error=\"%s\" retry_ms=%lld",
+			  l->pool->noun, l->index, strerror(-r), (long long)wait);
 		arm(l, wait);
 		return;
 	}
@@ -187,12 +198,12 @@ static void start(struct worker_link *l)
 	(void)event_add(l->readable, NULL); /* if epoll has no room, check_silence() reads it */
 	move(l, LINK_STARTING);
 	check(l);
-	log_info("worker.started", "worker=%u pid=%d", l->index, (int)pid);
+	log_info(named(l, "started"), "%s=%u pid=%d", l->pool->noun, l->index, (int)pid);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct worker_link *l = arg;
+	struct pool_link *l = arg;
 
 	(void)fd;
 	(void)what;
@@ -201,20 +212,20 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	REQUIRE(l->pid > 0);
-	log_error("worker.killed", "worker=%u pid=%d state=%s", l->index, (int)l->pid,
+	log_error(named(l, "killed"), "%s=%u pid=%d state=%s", l->pool->noun, l->index, (int)l->pid,
 		  states[l->state].name);
 	send_signal(l, SIGKILL);
 }
 
-static void check_silence(struct worker_link *l, int64_t now)
+static void check_silence(struct pool_link *l, int64_t now)
 {
 	if (l->state != LINK_STARTING && l->state != LINK_READY)
 		return;
 	read_control(l);
 	if (now - l->heard < l->pool->times.hang)
 		return;
-	log_error("worker.hung", "worker=%u pid=%d silent_ms=%lld", l->index, (int)l->pid,
-		  (long long)(now - l->heard));
+	log_error(named(l, "hung"), "%s=%u pid=%d silent_ms=%lld", l->pool->noun, l->index,
+		  (int)l->pid, (long long)(now - l->heard));
 	move(l, LINK_HUNG);
 	send_signal(l, SIGABRT);
 	arm(l, l->pool->times.abort);
@@ -249,23 +260,23 @@ static void tell_if_stopped(struct pool *p)
 	p->ops.stopped(p->arg);
 }
 
-static void log_exit(const struct worker_link *l, pid_t pid, int status, int64_t retry_ms)
+static void log_exit(const struct pool_link *l, pid_t pid, int status, int64_t retry_ms)
 {
 	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
 	if (l->state == LINK_DEAD)
-		log_notice("worker.stopped", "worker=%u pid=%d status=%d signal=%d", l->index,
-			   (int)pid, code, sig);
+		log_notice(named(l, "stopped"), "%s=%u pid=%d status=%d signal=%d", l->pool->noun,
+			   l->index, (int)pid, code, sig);
 	else if (code == 0)
-		log_notice("worker.ended", "worker=%u pid=%d retry_ms=%lld", l->index, (int)pid,
-			   (long long)retry_ms);
+		log_notice(named(l, "ended"), "%s=%u pid=%d retry_ms=%lld", l->pool->noun, l->index,
+			   (int)pid, (long long)retry_ms);
 	else
-		log_error("worker.died", "worker=%u pid=%d status=%d signal=%d retry_ms=%lld",
-			  l->index, (int)pid, code, sig, (long long)retry_ms);
+		log_error(named(l, "died"), "%s=%u pid=%d status=%d signal=%d retry_ms=%lld",
+			  l->pool->noun, l->index, (int)pid, code, sig, (long long)retry_ms);
 }
 
-static void gone(struct worker_link *l, int status)
+static void gone(struct pool_link *l, int status)
 {
 	struct pool *p = l->pool;
 	pid_t pid = l->pid;
@@ -301,7 +312,7 @@ static void gone(struct worker_link *l, int status)
 void pool_reap(struct pool *p)
 {
 	for (unsigned i = 0; i < p->n; i++) {
-		struct worker_link *l = &p->links[i];
+		struct pool_link *l = &p->links[i];
 		int status;
 
 		if (l->pid > 0 && waitpid(l->pid, &status, WNOHANG) == l->pid)
@@ -313,7 +324,7 @@ void pool_reap(struct pool *p)
 void pool_signal(struct pool *p, int sig)
 {
 	for (unsigned i = 0; i < p->n; i++) {
-		struct worker_link *l = &p->links[i];
+		struct pool_link *l = &p->links[i];
 
 		if (l->state == LINK_READY)
 			send_signal(l, sig);
@@ -322,7 +333,7 @@ void pool_signal(struct pool *p, int sig)
 	}
 }
 
-static void stop_link(struct worker_link *l)
+static void stop_link(struct pool_link *l)
 {
 	if (l->state == LINK_BACKOFF) {
 		(void)event_del(l->timer);
@@ -352,16 +363,15 @@ void pool_stop(struct pool *p)
 	tell_if_stopped(p);
 }
 
-struct pool *pool_new(struct event_base *base, const struct spawn_how *how,
-		      const struct pool_times *times, const int *listen_fds, unsigned n,
-		      const struct pool_ops *ops, void *arg)
+struct pool *pool_new(struct event_base *base, const char *noun, const struct pool_times *times,
+		      unsigned n, const struct pool_ops *ops, void *arg)
 {
 	struct pool *p = calloc(1, sizeof(*p) + n * sizeof(p->links[0]));
 	struct timeval tv;
 
 	REQUIRE(p && n > 0);
 	p->base = base;
-	p->how = *how;
+	p->noun = noun;
 	p->times = *times;
 	p->ops = *ops;
 	p->arg = arg;
@@ -372,13 +382,10 @@ struct pool *pool_new(struct event_base *base, const struct spawn_how *how,
 	p->tick = event_new(base, -1, EV_PERSIST, on_tick, p);
 	REQUIRE(p->tick && event_add(p->tick, &tv) == 0);
 	for (unsigned i = 0; i < n; i++) {
-		struct worker_link *l = &p->links[i];
+		struct pool_link *l = &p->links[i];
 
-		*l = (struct worker_link){.pool = p,
-					  .index = i,
-					  .listen_fd = listen_fds[i],
-					  .state = LINK_BACKOFF,
-					  .control = -1};
+		*l = (struct pool_link){
+			.pool = p, .index = i, .state = LINK_BACKOFF, .control = -1};
 		l->timer = evtimer_new(base, on_timer, l);
 		REQUIRE(l->timer);
 		arm(l, 0);
@@ -391,7 +398,7 @@ void pool_free(struct pool *p)
 	if (!p)
 		return;
 	for (unsigned i = 0; i < p->n; i++) {
-		struct worker_link *l = &p->links[i];
+		struct pool_link *l = &p->links[i];
 
 		if (l->pid > 0) {
 			send_signal(l, SIGKILL);

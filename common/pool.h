@@ -1,17 +1,17 @@
 /*
- * pool.h - the supervisor's workers: started, watched, replaced, stopped.
+ * pool.h - several processes of one kind: started, watched, replaced, stopped.
  *
- * A pool has one link for each worker. What a link goes through is a table (pool.c draws it). The
- * pool reads single bytes from a worker's control socket: 'R' ready, 'H' alive; any other byte is
- * as good as 'H'. Nothing else comes from a worker.
+ * chatd's supervisor keeps its workers with it, streamerd's parent its serving processes; below
+ * both are called workers. A pool has one link for each. What a link goes through is a table
+ * (pool.c draws it). The pool reads single bytes from a worker's control socket: 'R' ready, 'H'
+ * alive; any other byte is as good as 'H'. Nothing else comes from a worker.
  */
 #pragma once
 
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "chatd/supervisor/spawn.h"
+#include <sys/types.h>
 
 enum link_state {
 	LINK_BACKOFF,
@@ -38,8 +38,10 @@ struct pool_times {
 	int64_t stop;			  /* from SIGTERM to SIGKILL when the pool stops */
 };
 
-/* Neither is called inside a pool_ call other than pool_reap() and pool_stop(). */
+/* None is called inside a pool_ call other than pool_reap() and pool_stop(). */
 struct pool_ops {
+	/* Starts worker `index`, as spawn_process() does. 0 or -errno. */
+	int (*start)(void *arg, unsigned index, pid_t *ret_pid, int *ret_control);
 	/* A worker became ready or was lost. */
 	void (*changed)(void *arg);
 	/* The pool was stopped and the last worker is gone. May free the pool's base loop, not the
@@ -50,12 +52,11 @@ struct pool_ops {
 };
 
 /*
- * listen_fds: one for each of n workers; borrowed, must outlive the pool. Workers start once the
- * loop runs. All but the fds and base is copied (how: its pointers stay borrowed).
+ * n workers, which start once the loop runs. noun is what log lines call them: "worker" makes
+ * "worker.ready worker=0"; static text. All but base and arg is copied.
  */
-struct pool *pool_new(struct event_base *base, const struct spawn_how *how,
-		      const struct pool_times *times, const int *listen_fds, unsigned n,
-		      const struct pool_ops *ops, void *arg);
+struct pool *pool_new(struct event_base *base, const char *noun, const struct pool_times *times,
+		      unsigned n, const struct pool_ops *ops, void *arg);
 /* After `stopped`; before the base is freed. Workers that still live are killed. NULL is fine. */
 void pool_free(struct pool *p);
 
