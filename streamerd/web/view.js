@@ -3,7 +3,7 @@
 // Lists are drawn by key: an element stays as long as its item does and is touched only when the
 // item is another object. So an opened tool stays open and a half-filled form stays filled while
 // text streams in beside it.
-import { phase, plain, running } from "/state.js";
+import { initialState, plainText, runningAnswer } from "/chat-client.js";
 
 export function el(tag, props, ...children) {
   const e = document.createElement(tag);
@@ -19,16 +19,17 @@ const drawn = new WeakMap(); // element → {item, update}
 
 // Makes the children of parent those of items. make(item) returns [element, update(item)].
 function keep(parent, items, make) {
-  const wanted = new Set(items.map((i) => i.key));
+  const keyOf = (item) => item.key ?? item.id ?? item.turn_id;
+  const wanted = new Set(items.map(keyOf));
   for (const e of [...parent.children]) if (!wanted.has(e.dataset.key)) e.remove();
   const have = new Map([...parent.children].map((e) => [e.dataset.key, e]));
   let at = parent.firstElementChild;
   for (const item of items) {
-    let e = have.get(item.key);
+    let e = have.get(keyOf(item));
     if (!e) {
       const [made, update] = make(item);
       e = made;
-      e.dataset.key = item.key;
+      e.dataset.key = keyOf(item);
       drawn.set(e, { item: null, update });
     }
     const d = drawn.get(e);
@@ -39,11 +40,16 @@ function keep(parent, items, make) {
   }
 }
 
-// Sets an element's text; what only grew is appended, so that a selection survives.
+// Shows a text that grows: what is new is appended, so that a selection survives.
+function grow(e, text, before) {
+  const more = before && e.firstChild ? text.since(before) : null;
+  if (more === null) e.textContent = text;
+  else if (more) e.firstChild.appendData(more);
+  e.hidden = !text.length;
+}
+
 function setText(e, text) {
-  const node = e.firstChild;
-  if (node && text.length > node.data.length && text.startsWith(node.data)) node.appendData(text.slice(node.data.length));
-  else if ((node ? node.data : "") !== text) e.textContent = text;
+  if (e.textContent !== text) e.textContent = text;
   e.hidden = !text;
 }
 
@@ -179,8 +185,10 @@ function footer(a) {
   if (a.state === "running") return [a.resumed ? "Taken up again after a restart. " : "", "running"];
   if (a.state === "aborted") return ["Stopped.", "stopped"];
   if (a.state === "error") return [(a.error?.message || "It failed") + " (" + (a.error?.code || "error") + ")", "error"];
-  return [stops[a.stop] || "", "stopped"];
+  return [stops[a.stop_reason] || "", "stopped"];
 }
+
+const isWaiting = (a) => a.prompts.length && !a.tools.some((t) => t.status === "running" || t.status === "pending");
 
 function answerBox(actions) {
   const thoughts = el("pre");
@@ -190,14 +198,16 @@ function answerBox(actions) {
   const prompts = el("div", { className: "prompts" });
   const foot = el("p");
   const box = el("article", { className: "assistant", "aria-label": "Answer" }, reasoning, tools, content, prompts, foot);
+  let before = null;
   return [box, (a) => {
-    setText(thoughts, a.reasoning);
-    reasoning.hidden = !a.reasoning;
-    setText(content, a.content);
+    grow(thoughts, a.reasoning, before?.reasoning);
+    reasoning.hidden = !a.reasoning.length;
+    grow(content, a.content, before?.content);
+    before = a;
     keep(tools, a.tools, tool);
     keep(prompts, a.prompts, prompt(actions));
     const [text, className] = footer(a);
-    setText(foot, text + (a.state === "running" ? (phase({ entries: [a] }) === "waiting" ? "Waiting for your answer." : "Working …") : ""));
+    setText(foot, text + (a.state === "running" ? (isWaiting(a) ? "Waiting for your answer." : "Working …") : ""));
     foot.className = "foot " + className;
   }];
 }
@@ -205,21 +215,22 @@ function answerBox(actions) {
 function entry(actions) {
   return (e) => {
     if (e.kind === "answer") return answerBox(actions);
-    if (e.kind === "user") return [el("article", { className: "user", "aria-label": "You" }, e.content), () => {}];
+    if (e.kind === "user") return [el("article", { className: "user", "aria-label": "You" }, plainText(e.content)), () => {}];
     return [el("p", { className: "note " + e.level }, e.text), () => {}];
   };
 }
 
 function queued(actions) {
   return (q) => {
-    const text = plain(q.content);
+    const text = plainText(q.content);
     const button = el("button", { type: "button", "aria-label": "Withdraw: " + text.slice(0, 80) }, "Withdraw");
     button.onclick = () => actions.withdraw(q.turn_id, button);
     return [el("li", {}, el("span", {}, text), button), () => {}];
   };
 }
 
-export function draw(places, state, actions) {
+export function draw(places, shown, actions) {
+  const state = shown ?? initialState();
   const { log, queue } = places;
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   const within = log.contains(document.activeElement) || queue.contains(document.activeElement);
@@ -229,7 +240,7 @@ export function draw(places, state, actions) {
   if (atEnd) log.scrollTop = log.scrollHeight;
   // what had the focus is gone, answered here or in another tab
   if (within && document.activeElement === document.body) places.input.focus();
-  places.stop.disabled = !running(state);
-  places.send.textContent = running(state) ? "Queue" : "Send";
-  document.title = (phase(state) === "waiting" ? "(?) " : "") + "Chat";
+  places.stop.disabled = !runningAnswer(state);
+  places.send.textContent = runningAnswer(state) ? "Queue" : "Send";
+  document.title = (state.status === "waiting" ? "(?) " : "") + "Chat";
 }

@@ -1,5 +1,4 @@
-"""The page in a real Chromium, against real daemons: the tests themselves are in state.mjs (the
-reducer alone, node is enough), stream.mjs (the reader of the stream alone, likewise) and page.mjs
+"""The page in a real Chromium, against real daemons: the tests themselves are in page.mjs
 (playwright-core drives the browser).
 
 CHROMIUM names the browser, PLAYWRIGHT_DIR a folder with playwright-core installed; else it is
@@ -18,7 +17,6 @@ from lib.daemons import Stack
 from lib.wait import SCALE
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-WEB = os.path.join(HERE, "..", "..", "streamerd", "web")
 
 
 def skip(why):
@@ -51,7 +49,7 @@ def run(stack, chromium, folder):
     p = subprocess.Popen(
         ["node", os.path.join(HERE, "page.mjs"), f"http://127.0.0.1:{stack.port}/", chromium],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PLAYWRIGHT_DIR": folder, "WEB_DIR": WEB, "TIME_SCALE": str(SCALE)})
+        env={**os.environ, "PLAYWRIGHT_DIR": folder, "TIME_SCALE": str(SCALE)})
     end = threading.Timer(150 * SCALE, p.kill)
     end.start()
     for line in p.stdout:
