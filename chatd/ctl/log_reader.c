@@ -67,8 +67,13 @@ static sqlite3_stmt *prepare(struct log_reader *r, const char *sql, const char *
 		(void)fail(r, "reading it");
 		return NULL;
 	}
-	for (int i = 0; types[i]; i++)
-		(void)sqlite3_bind_int64(st, i + 1, va_arg(ap, int64_t));
+	for (int i = 0; types[i]; i++) {
+		if (types[i] == 'i')
+			(void)sqlite3_bind_int64(st, i + 1, va_arg(ap, int64_t));
+		else
+			(void)sqlite3_bind_text(st, i + 1, va_arg(ap, const char *), -1,
+						SQLITE_STATIC);
+	}
 	return st;
 }
 

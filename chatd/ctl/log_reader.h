@@ -24,8 +24,8 @@ int log_reader_open(struct log_reader *r, const char *path);
 void log_reader_close(struct log_reader *r);
 
 /*
- * Prepares sql and binds integers to ?1, ?2 ... as far as `types` goes (each 'i': int64_t). NULL if
- * that fails. Finalize it.
+ * Prepares sql and binds ?1, ?2 ... as far as `types` goes: 'i' int64_t, 's' const char * (NULL is
+ * NULL; it must live as long as the statement). NULL if that fails. Finalize it.
  */
 sqlite3_stmt *log_reader_query(struct log_reader *r, const char *sql, const char *types, ...);
 /* True if there is a row; false at the end, and on an error. NULL gives false. */

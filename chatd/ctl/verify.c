@@ -1,5 +1,5 @@
 /*
- * verify.c - `chatctl verify`: the whole log, once. See verify.h.
+ * verify.c - `chatctl verify`: is the log what it says it is? The whole of it, once.
  *
  *	the file		integrity_check, foreign keys, events of nobody
  *	each session		verify_session.c: seqs, generations, its row
@@ -8,13 +8,12 @@
  * Everything is read in one read transaction and in the order of indexes; what is held is one turn
  * at a time. Nothing is repaired: a log that is not what it says is for a person to judge.
  */
-#include "chatd/ctl/verify.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "chatd/ctl/ctl.h"
 #include "chatd/ctl/verify_session.h"
 
 static const struct place nowhere;
@@ -88,35 +87,26 @@ static void summary(const struct verify *v)
 			     v->sessions, v->turns, v->events);
 }
 
-static int usage(void)
+int verify_main(struct ctl *c, int argc, char **argv)
 {
-	(void)fprintf(stderr, "usage: chatctl verify [--json] DB\n");
-	return 2;
-}
-
-int verify_main(int argc, char **argv)
-{
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
+	static const struct option options[] = {CTL_OPTIONS};
 	struct verify v = {0};
-	int c;
+	const char *path;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j')
-			return usage();
-		v.findings.json = true;
-	}
-	if (optind + 1 != argc)
-		return usage();
-	if (log_reader_open(&v.log, argv[optind]) == 0) {
+	if (ctl_getopt(c, argc, argv, options) != -1 || argc - optind > 1)
+		return ctl_fail("usage: chatctl verify [--json] [DB]");
+	if (optind == argc && ctl_locate(c) != 0)
+		return CTL_FAILED;
+	path = optind < argc ? argv[optind] : c->log_path;
+	v.findings.json = c->json;
+	if (log_reader_open(&v.log, path) == 0) {
 		check_file(&v);
 		check_owners(&v);
 		check_sessions(&v);
 	}
 	log_reader_close(&v.log);
-	if (v.log.failed) {
-		(void)fprintf(stderr, "chatctl: %s: %s\n", argv[optind], v.log.why);
-		return 2;
-	}
+	if (v.log.failed)
+		return ctl_fail("%s: %s", path, v.log.why);
 	summary(&v);
-	return v.findings.count > 0;
+	return v.findings.count > 0 ? CTL_NO : CTL_OK;
 }

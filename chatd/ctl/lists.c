@@ -1,0 +1,109 @@
+/*
+ * lists.c - `chatctl sessions` and `chatctl prompts`: what there is, newest first.
+ */
+#include <stdlib.h>
+
+#include "chatd/ctl/ctl.h"
+#include "chatd/ctl/find.h"
+#include "chatd/ctl/rows.h"
+
+#define DEFAULT_LIMIT 50
+
+static const char sessions_sql[] =
+	"SELECT v.session_id, v.owner, v.state, v.turns, v.messages, v.provider, v.model, "
+	"v.created, "
+	"v.updated, v.title "
+	"FROM (SELECT row AS r FROM sessions WHERE (?1 IS NULL OR owner = ?1) "
+	"AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR instr(lower(title), lower(?3)) > 0) "
+	"ORDER BY updated_at DESC, row DESC LIMIT ?4) JOIN sessions s ON s.row = r "
+	"JOIN v_sessions v ON v.session_id = s.id ORDER BY s.updated_at DESC, s.row DESC";
+
+static const char prompts_sql[] =
+	"SELECT prompt_id, session_id, owner, turn_id, kind, server, tool, arguments, request, "
+	"asked, waiting_seconds FROM v_open_prompts WHERE ?1 IS NULL OR session_id = ?1 "
+	"ORDER BY asked, prompt_id";
+
+/* Prints what the query finds; closes nothing. */
+static int print(const struct ctl *c, struct log_reader *r, sqlite3_stmt *st, const char *parsed,
+		 const char *columns, const char *none)
+{
+	auto_json json_t *rows = rows_read(r, st, parsed);
+
+	if (r->failed)
+		return ctl_fail("%s: %s", c->log_path, r->why);
+	if (c->json)
+		rows_print_json(rows);
+	else
+		rows_print(rows, columns, none);
+	return CTL_OK;
+}
+
+int sessions_main(struct ctl *c, int argc, char **argv)
+{
+	static const struct option options[] = {{"owner", required_argument, NULL, 'o'},
+						{"state", required_argument, NULL, 's'},
+						{"search", required_argument, NULL, 'q'},
+						{"limit", required_argument, NULL, 'n'},
+						CTL_OPTIONS};
+	const char *owner = NULL, *state = NULL, *search = NULL;
+	int64_t limit = DEFAULT_LIMIT;
+	struct log_reader r;
+	int o, status;
+
+	while ((o = ctl_getopt(c, argc, argv, options)) != -1) {
+		if (o == 'o')
+			owner = optarg;
+		else if (o == 's')
+			state = optarg;
+		else if (o == 'q')
+			search = optarg;
+		else if (o == 'n' && atoll(optarg) > 0)
+			limit = atoll(optarg);
+		else
+			return CTL_FAILED;
+	}
+	if (optind != argc)
+		return ctl_fail("sessions takes no arguments");
+	if (ctl_locate(c) != 0)
+		return CTL_FAILED;
+	if (log_reader_open(&r, c->log_path) < 0) {
+		status = ctl_fail("%s: %s", c->log_path, r.why);
+	} else {
+		auto_stmt sqlite3_stmt *st =
+			log_reader_query(&r, sessions_sql, "sssi", owner, state, search, limit);
+
+		status = print(c, &r, st, NULL, "session_id owner state turns updated title",
+			       "no sessions");
+	}
+	log_reader_close(&r);
+	return status;
+}
+
+int prompts_main(struct ctl *c, int argc, char **argv)
+{
+	static const struct option options[] = {CTL_OPTIONS};
+	struct found found = {0};
+	struct log_reader r;
+	int status = CTL_OK;
+
+	if (ctl_getopt(c, argc, argv, options) != -1)
+		return CTL_FAILED;
+	if (argc - optind > 1)
+		return ctl_fail("usage: chatctl prompts [SESSION]");
+	if (ctl_locate(c) != 0)
+		return CTL_FAILED;
+	if (log_reader_open(&r, c->log_path) < 0)
+		status = ctl_fail("%s: %s", c->log_path, r.why);
+	else if (optind < argc)
+		status = find_session(&r, argv[optind], &found);
+	if (status == CTL_OK) {
+		auto_stmt sqlite3_stmt *st = log_reader_query(
+			&r, prompts_sql, "s", optind < argc ? found.session_id : NULL);
+
+		status = print(c, &r, st, "request arguments",
+			       "prompt_id session_id kind waiting_seconds server tool arguments",
+			       "nobody is asked anything");
+	}
+	log_reader_close(&r);
+	return status;
+}
