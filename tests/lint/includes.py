@@ -27,10 +27,10 @@ ROOMS = {
 OUTSIDE = [
     ("sqlite3.h", ["chatd/store", "chatd/ctl"]),
     ("curl/", ["chatd/provider"]),
-    ("ini.h", ["common"]),
+    ("ini.h", ["common", "chatd/ctl"]),
     ("msgpack", ["proto"]),
     ("systemd/", ["chatd/supervisor", "streamerd", "chatd"]),
-    ("sodium", ["streamerd", "common"]),
+    ("sodium", ["streamerd", "common", "chatd/ctl"]),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 
