@@ -158,6 +158,9 @@ static const struct conf_key keys[] = {
 	OPT("workers", "max_turns", parse_max_turns, max_turns),
 	OPT("workers", "on_crash", parse_on_crash, on_crash),
 	OPT("workers", "exclusive", conf_bool, exclusive),
+	OPT("retention", "keep_deltas", conf_seconds, keep_deltas_ms),
+	OPT("retention", "keep_sessions", conf_seconds, keep_sessions_ms),
+	OPT("retention", "max_size", conf_bytes, max_size),
 	OPT("defaults", "provider", parse_word, provider),
 	OPT("defaults", "model", parse_word, model),
 	OPT("defaults", "system", parse_word, system),
@@ -321,6 +324,9 @@ struct options *options_load(const char *file, struct conf_error *e)
 	o->durability_full = true;
 	o->drain_ms = DEFAULT_DRAIN_MS;
 	o->max_turns = LIMIT_TURNS;
+	o->keep_deltas_ms = LIMIT_KEEP_DELTAS_MS;
+	o->keep_sessions_ms = LIMIT_KEEP_SESSIONS_MS;
+	o->max_size = LIMIT_MAX_SIZE;
 	if (conf_load(file, &schema, o, e) < 0 || finish(o, file, e) < 0) {
 		options_free(o);
 		return NULL;

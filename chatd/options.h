@@ -34,6 +34,9 @@ struct options {
 			 */
 	char *model;	/* NULL: the provider's own */
 	char *system;	/* NULL: none */
+	/* [retention]; 0: for ever, no limit */
+	int64_t keep_deltas_ms, keep_sessions_ms;
+	int64_t max_size; /* bytes */
 	/* [provider NAME], at least one, in the order of the file */
 	struct provider_conf **providers; /* owned references */
 	size_t n_providers;

@@ -81,7 +81,6 @@
 #define LIMIT_STALL_MS	     1000   /* a log that can't be written for this long is told to viewers */
 #define LIMIT_QUEUE	     20	    /* turns that wait behind a running one, per session */
 #define LIMIT_KEY_KEEP_MS    86400000L /* a POST with the same Idempotency-Key within a day is the same */
-#define LIMIT_HOUSEKEEP_MS   3600000L /* how often what is over its time is taken out of the log */
 #define LIMIT_ROUNDS		50		/* steps of one turn: a model that only calls tools is stopped */
 #define LIMIT_TITLE		80		/* bytes of the first message that become the title */
 #define LIMIT_CRASHES		3		/* worker deaths without progress that end a turn */
@@ -114,6 +113,25 @@
 #define LIMIT_GATE_MS		1000	/* wait for another worker's commit or checkpoint: then the log is stalled */
 #define LIMIT_BUSY_MS		50		/* wait for an operator's lock before trying again later */
 #define LIMIT_LOG_RETRY_MS	200		/* between tries while the log can't be written */
+#define LIMIT_VACUUM_AT_START	(32 * 1024 * 1024) /* a file of version 1 is rewritten at start up to this: half a second */
+#define LIMIT_BACKUP_PAGES	512		/* pages (2 MiB) copied between two reports of a backup */
+
+/* --- retention: also LIMIT_KEY_KEEP_MS --- */
+#define LIMIT_KEEP_DELTAS_MS	86400000L	/* default of keep_deltas: whoever reconnects within a day gets each event */
+#define LIMIT_KEEP_SESSIONS_MS	0L		/* default of keep_sessions: for ever; people's conversations are theirs */
+#define LIMIT_MAX_SIZE		(16LL << 30)	/* default of max_size, in bytes: a million folded answers of 16 KiB */
+#define LIMIT_RETENTION_MS	60000		/* between two rounds of it */
+#define LIMIT_RETENTION_FIRST_MS	5000	/* the first round after a start: what it left is taken up first */
+#define LIMIT_RETENTION_SLICE_US	2000	/* work of one transaction of it while turns run ... */
+#define LIMIT_RETENTION_IDLE_US	10000	/* ... and while none does */
+#define LIMIT_RETENTION_REST	9	/* it rests for so many times what a slice took, so it has a tenth of the time ... */
+#define LIMIT_RETENTION_BUSY_REST	49	/* ... and a fiftieth while turns run */
+#define LIMIT_RETENTION_ROWS	64	/* rows taken out between two looks at the clock: under 1 ms */
+#define LIMIT_RETENTION_PAGES	16	/* pages given back between two looks at the clock */
+#define LIMIT_RETENTION_SPARE	1024	/* free pages (4 MiB) that a file keeps, or a tenth of it: they are used again */
+#define LIMIT_RETENTION_YOUNG_MS	3600000L	/* beyond max_size nothing younger than this goes */
+#define LIMIT_REMOVED_KEEP_MS	300000L	/* a removed session's row stays so long: each worker sees it, and tells viewers */
+#define LIMIT_REMOVED_LOOK_MS	10000	/* how often a worker looks for removed sessions among those it holds */
 
 /* --- supervisor --- */
 #define LIMIT_WORKERS		64

@@ -6,7 +6,8 @@
  *	each turn		verify_turn.c: the fold of its events against answer, calls, prompts
  *
  * Everything is read in one read transaction and in the order of indexes; what is held is one turn
- * at a time. Nothing is repaired: a log that is not what it says is for a person to judge.
+ * at a time. Sessions that retention is taking out are passed over. Nothing is repaired: a log that
+ *is not what it says is for a person to judge.
  */
 
 #include <inttypes.h>
@@ -58,9 +59,11 @@ static void check_owners(struct verify *v)
 
 static void check_sessions(struct verify *v)
 {
-	auto_stmt sqlite3_stmt *st = log_reader_query(
-		&v->log, "SELECT row, id, state, generation, last_seq FROM sessions ORDER BY row",
-		"");
+	auto_stmt sqlite3_stmt *st =
+		log_reader_query(&v->log,
+				 "SELECT row, id, state, generation, last_seq FROM sessions "
+				 "WHERE removed_at IS NULL ORDER BY row",
+				 "");
 
 	while (log_reader_step(&v->log, st)) {
 		struct verify_session s = {

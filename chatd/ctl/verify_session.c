@@ -1,8 +1,8 @@
 /*
  * verify_session.c - one session of the log against its own rules. See verify_session.h.
  *
- * A hole in the seqs is allowed where turns that have ended were folded into their answers: a
- * folded turn has no event left at all, so a hole has to begin and end where such turns do.
+ * A hole in the seqs is allowed where turns that have ended were folded into their answers
+ * (turns.folded), from the beginning of such a turn on.
  */
 #include "chatd/ctl/verify_session.h"
 
@@ -10,37 +10,41 @@
 
 #include "chatd/ctl/verify_turn.h"
 
-#define TURN_COLUMNS "row, id, state, message_id, stop_reason, generation, first_seq, last_seq"
+#define TURN_COLUMNS \
+	"row, id, state, message_id, stop_reason, generation, first_seq, last_seq, folded"
 
 static struct place in(const struct verify_session *s, int64_t seq)
 {
 	return (struct place){s->id, NULL, seq};
 }
 
-/* The end of the folded turn that begins at seq; 0 if there is none. */
-static int64_t folded_from(struct verify *v, const struct verify_session *s, int64_t seq)
+/* The ranges of folded turns in the order of seqs, one held at a time. */
+struct folded {
+	sqlite3_stmt *st;
+	int64_t first, last; /* last 0: none is left */
+};
+
+static void next_folded(struct verify *v, struct folded *f)
 {
-	return log_reader_int(&v->log, 0,
-			      "SELECT last_seq FROM turns t WHERE session = ?1 AND first_seq = ?2 "
-			      "AND generation > 0 AND ended_at IS NOT NULL AND NOT EXISTS "
-			      "(SELECT 1 FROM events e WHERE e.session = t.session AND e.seq "
-			      "BETWEEN t.first_seq AND t.last_seq)",
-			      "ii", s->row, seq);
+	bool more = log_reader_step(&v->log, f->st);
+
+	f->first = more ? sqlite3_column_int64(f->st, 0) : 0;
+	f->last = more ? sqlite3_column_int64(f->st, 1) : 0;
 }
 
-static void check_hole(struct verify *v, const struct verify_session *s, int64_t from, int64_t to)
+/* A hole may be where turns are folded, or are being folded from their beginning on. */
+static void check_hole(struct verify *v, const struct verify_session *s, struct folded *f,
+		       int64_t from, int64_t to)
 {
-	int64_t seq = from;
-
-	while (seq <= to) {
-		int64_t end = folded_from(v, s, seq);
-
-		if (end < seq || end > to) {
-			finding(&v->findings, in(s, seq), "events %lld to %lld are missing",
-				(long long)seq, (long long)to);
+	while (from <= to) {
+		while (f->last && f->last < from)
+			next_folded(v, f);
+		if (!f->last || f->first > from) {
+			finding(&v->findings, in(s, from), "events %lld to %lld are missing",
+				(long long)from, (long long)to);
 			return;
 		}
-		seq = end + 1;
+		from = f->last + 1;
 	}
 }
 
@@ -50,15 +54,22 @@ static int64_t check_seqs(struct verify *v, const struct verify_session *s)
 	auto_stmt sqlite3_stmt *st = log_reader_query(
 		&v->log, "SELECT seq, generation FROM events WHERE session = ?1 ORDER BY seq", "i",
 		s->row);
+	auto_stmt sqlite3_stmt *turns = log_reader_query(
+		&v->log,
+		"SELECT first_seq, last_seq FROM turns WHERE session = ?1 AND generation > 0 AND "
+		"folded > 0 AND ended_at IS NOT NULL ORDER BY generation",
+		"i", s->row);
+	struct folded folded = {.st = turns};
 	int64_t last = 0, generation = 0;
 
+	next_folded(v, &folded);
 	while (log_reader_step(&v->log, st)) {
 		int64_t seq = sqlite3_column_int64(st, 0);
 		int64_t g = sqlite3_column_int64(st, 1);
 
 		v->events++;
 		if (seq != last + 1)
-			check_hole(v, s, last + 1, seq - 1);
+			check_hole(v, s, &folded, last + 1, seq - 1);
 		if (g < generation)
 			finding(&v->findings, in(s, seq), "generation %lld after %lld",
 				(long long)g, (long long)generation);
@@ -70,7 +81,7 @@ static int64_t check_seqs(struct verify *v, const struct verify_session *s)
 		generation = g > generation ? g : generation;
 	}
 	if (last < s->last_seq) {
-		check_hole(v, s, last + 1, s->last_seq);
+		check_hole(v, s, &folded, last + 1, s->last_seq);
 		last = s->last_seq;
 	}
 	return last;
@@ -121,9 +132,10 @@ static void check_turns(struct verify *v, const struct verify_session *s, int64_
 			.generation = sqlite3_column_int64(st, 5),
 			.first_seq = sqlite3_column_int64(st, 6),
 			.last_seq = sqlite3_column_int64(st, 7),
-			.until = sqlite3_column_type(st, 8) == SQLITE_NULL
+			.folded = sqlite3_column_int(st, 8),
+			.until = sqlite3_column_type(st, 9) == SQLITE_NULL
 					 ? last_seq
-					 : sqlite3_column_int64(st, 8),
+					 : sqlite3_column_int64(st, 9),
 		};
 
 		v->turns++;

@@ -343,6 +343,42 @@ static void check_prompts(struct fold *f)
 		FINDING(f, 0, "it waits for nobody");
 }
 
+/* Of a folded turn only the answer is left: it must be there, and say what the turn says. */
+static void check_folded(struct fold *f)
+{
+	auto_stmt sqlite3_stmt *st = log_reader_query(
+		&f->v->log,
+		"SELECT status, id, (SELECT count(*) FROM events WHERE session = ?2 AND "
+		"seq BETWEEN ?3 AND ?4) FROM messages WHERE turn = ?1 AND role = 'assistant'",
+		"iiii", f->t->row, f->s->row, f->t->first_seq, f->t->last_seq);
+
+	if (!verify_turn_has_ended(f->t))
+		FINDING(f, 0, "it is %s, and folded", f->t->state);
+	else if (!log_reader_step(&f->v->log, st))
+		FINDING(f, 0, "its answer is missing");
+	else if (strcmp(log_reader_text(st, 1), f->t->message_id) != 0)
+		FINDING(f, 0, "its answer has another id");
+	else if (strcmp(log_reader_text(st, 0),
+			strcmp(f->t->state, "done") == 0 ? "complete" : f->t->state) != 0)
+		FINDING(f, 0, "it is %s, its answer %s", f->t->state, log_reader_text(st, 0));
+	else if (f->t->folded == 2 && sqlite3_column_int64(st, 2) > 0)
+		FINDING(f, 0, "it is folded, and has events");
+}
+
+static void check_whole(struct fold *f)
+{
+	read_events(f);
+	if (f->events > 0) {
+		check_end(f);
+		check_question(f);
+		check_answer(f);
+		check_calls(f);
+		check_prompts(f);
+	} else {
+		FINDING(f, 0, "it is %s and has no events", f->t->state);
+	}
+}
+
 void verify_turn(struct verify *v, const struct verify_session *s, const struct verify_turn *t)
 {
 	struct fold f = {.v = v, .s = s, .t = t};
@@ -350,16 +386,10 @@ void verify_turn(struct verify *v, const struct verify_session *s, const struct 
 	accumulator_init(&f.acc);
 	f.ends = json_object();
 	f.prompts = json_object();
-	read_events(&f);
-	if (f.events > 0) {
-		check_end(&f);
-		check_question(&f);
-		check_answer(&f);
-		check_calls(&f);
-		check_prompts(&f);
-	} else if (!verify_turn_has_ended(t)) {
-		FINDING(&f, 0, "it is %s and has no events", t->state);
-	} /* else it was folded into its answer, or a hole tells */
+	if (t->folded)
+		check_folded(&f);
+	else
+		check_whole(&f);
 	accumulator_fini(&f.acc);
 	json_decref(f.question);
 	json_decref(f.ends);

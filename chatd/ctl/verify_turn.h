@@ -12,6 +12,7 @@ struct verify_turn {
 	int64_t row;
 	const char *id, *state, *message_id, *stop_reason; /* stop_reason may be NULL */
 	int64_t generation, first_seq, last_seq;	   /* last_seq: 0 while it runs */
+	int folded;    /* 0, or its events are being taken out (1), or are out (2) */
 	int64_t until; /* the last seq before the next turn's first */
 };
 

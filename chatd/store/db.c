@@ -80,7 +80,9 @@ static int configure(struct db *db, bool durability_full)
 			  NULL, NULL, &message);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db->handle,
-				  "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;"
+				  /* auto_vacuum first: it needs a file that is still empty */
+				  "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
+				  "PRAGMA foreign_keys = ON;"
 				  "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY",
 				  NULL, NULL, &message);
 	/* after journal_mode, which sets its own hook */
@@ -215,11 +217,14 @@ static int gate_wait(struct db *db)
 	return r;
 }
 
+int db_gate_try(struct db *db)
+{
+	return flock(db->gate_fd, LOCK_EX | LOCK_NB) == 0 ? 0 : -1;
+}
+
 int db_gate_enter(struct db *db)
 {
-	if (flock(db->gate_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	return gate_wait(db) == 0 ? 0 : -1;
+	return db_gate_try(db) == 0 || gate_wait(db) == 0 ? 0 : -1;
 }
 
 void db_gate_leave(struct db *db)

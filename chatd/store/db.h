@@ -31,6 +31,7 @@ unsigned db_flags(enum sql which);
 
 /* Waits for at most LIMIT_GATE_MS. 0, or -1: whoever holds it does not let go. */
 int db_gate_enter(struct db *db);
+int db_gate_try(struct db *db); /* 0, or -1 at once: somebody has it */
 void db_gate_leave(struct db *db);
 
 /* Pages in the WAL after our last commit. */

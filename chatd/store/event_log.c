@@ -136,14 +136,17 @@ static void maybe_checkpoint(struct event_log *l, size_t group)
 {
 	static struct log_limit lines;
 	int pages = db_wal_pages(l->db);
+	int64_t start;
 	int rc;
 
 	if (pages < l->checkpoint_pages)
 		l->checkpoint_at = l->checkpoint_pages;
 	if (pages < l->checkpoint_at + (group > LIMIT_WAL_GROUP ? l->busy_pages : 0))
 		return;
+	start = clock_mono_us();
 	rc = db_checkpoint(l->db, NULL); /* what it could not copy, the next one will */
 	l->stats.checkpoints++;
+	l->stats.checkpoint_us_sum += (uint64_t)(clock_mono_us() - start);
 	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY && log_allowed(&lines, 3))
 		log_warning("log.checkpoint", "why=\"%s\" wal_pages=%d", sqlite3_errstr(rc), pages);
 	/* a reader may hold the WAL's end: then it goes on growing, and so does the distance */
@@ -425,6 +428,19 @@ void event_log_set_checkpoint_pages(struct event_log *l, int pages)
 {
 	l->checkpoint_pages = l->checkpoint_at = pages;
 	l->busy_pages = 0;
+}
+
+void event_log_tidy(struct event_log *l, bool busy)
+{
+	if (!l->db || l->stalled || db_gate_try(l->db) < 0)
+		return;
+	maybe_checkpoint(l, busy ? LIMIT_WAL_GROUP + 1 : 0);
+	db_gate_leave(l->db);
+}
+
+void event_log_distrust(struct event_log *l)
+{
+	l->suspect = true;
 }
 
 bool event_log_is_stalled(const struct event_log *l)

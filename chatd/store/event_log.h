@@ -57,6 +57,7 @@ struct event_log_ops {
 
 struct event_log_stats {
 	uint64_t commits, events, bytes, failures, checkpoints;
+	uint64_t checkpoint_us_sum;
 	uint64_t commit_us_sum, commit_us_max; /* max since last read by event_log_take_max() */
 	uint64_t commit_buckets[8]; /* commits that took at most 0.25, 0.5, 1, 2.5, 5, 10, 50 ms,
 				       more */
@@ -102,6 +103,11 @@ void event_log_commit(struct event_log *l);
 /* A checkpoint is run each time the WAL has grown by this many pages. Default: LIMIT_WAL_PAGES, and
  * LIMIT_WAL_BUSY_PAGES more while commits are large. */
 void event_log_set_checkpoint_pages(struct event_log *l, int pages);
+
+/* After writes of somebody else over the same connection: a checkpoint, if one is due. */
+void event_log_tidy(struct event_log *l, bool busy);
+/* Such a write failed: the connection is opened anew before the next commit. */
+void event_log_distrust(struct event_log *l);
 
 bool event_log_is_stalled(const struct event_log *l);
 size_t event_log_pending_bytes(const struct event_log *l);

@@ -2,7 +2,11 @@
  * migrate.c - the schema and its versions. See migrate.h.
  *
  * Step i turns version i into version i + 1; an empty database is version 0. schema.sql is the
- * first step; later ones get files of their own and never change afterwards.
+ * first step; later ones have files of their own. None ever changes once it was released.
+ *
+ * auto_vacuum = INCREMENTAL can only be set in an empty file. One that has it not is rewritten by
+ * VACUUM when it is small; a large one is left as it is: its free pages are used again, and
+ * `chatctl prune --vacuum` gives them back.
  */
 #include "chatd/store/migrate.h"
 
@@ -11,9 +15,14 @@
 #include <string.h>
 
 #include "chatd/store/db.h"
+#include "chatd/store/schema_2_sql.h"
 #include "chatd/store/schema_sql.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "proto/chat_event.h"
+
+static const char *const steps[] = {schema_sql, schema_2_sql};
+_Static_assert(sizeof(steps) / sizeof(steps[0]) == SCHEMA_VERSION, "a step for each version");
 
 static int pragma_int(sqlite3 *db, const char *sql, int *ret)
 {
@@ -45,7 +54,8 @@ static int fill_event_types(sqlite3 *db)
 	return rc;
 }
 
-static int create(sqlite3 *db, char *error, size_t error_size)
+/* From version `from` to ours, all or nothing. */
+static int upgrade(sqlite3 *db, int from, char *error, size_t error_size)
 {
 	char pragmas[128];
 	int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
@@ -53,8 +63,8 @@ static int create(sqlite3 *db, char *error, size_t error_size)
 	(void)snprintf(pragmas, sizeof(pragmas),
 		       "PRAGMA application_id = %d; PRAGMA user_version = %d", SCHEMA_APP_ID,
 		       SCHEMA_VERSION);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, schema_sql, NULL, NULL, NULL);
+	for (int i = from; rc == SQLITE_OK && i < SCHEMA_VERSION; i++)
+		rc = sqlite3_exec(db, steps[i], NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = fill_event_types(db);
 	if (rc == SQLITE_OK)
@@ -62,13 +72,38 @@ static int create(sqlite3 *db, char *error, size_t error_size)
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
 	if (rc != SQLITE_OK) {
-		(void)snprintf(error, error_size, "creating the schema: %s", sqlite3_errmsg(db));
+		(void)snprintf(error, error_size, "%s: %s",
+			       from ? "migrating the schema" : "creating the schema",
+			       sqlite3_errmsg(db));
 		(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL,
 				   NULL); /* may have rolled back itself */
 		return -1;
 	}
-	log_notice("db.created", "schema=%d", SCHEMA_VERSION);
+	if (from)
+		log_notice("db.migrated", "from=%d to=%d", from, SCHEMA_VERSION);
+	else
+		log_notice("db.created", "schema=%d", SCHEMA_VERSION);
 	return 0;
+}
+
+static void rewrite_if_small(sqlite3 *db)
+{
+	int pages, page_size, auto_vacuum;
+
+	if (pragma_int(db, "PRAGMA auto_vacuum", &auto_vacuum) < 0 || auto_vacuum != 0 ||
+	    pragma_int(db, "PRAGMA page_count", &pages) < 0 ||
+	    pragma_int(db, "PRAGMA page_size", &page_size) < 0)
+		return;
+	if ((int64_t)pages * page_size > LIMIT_VACUUM_AT_START)
+		log_notice("db.no_auto_vacuum",
+			   "pages=%d: the file can't shrink before "
+			   "'chatctl prune --vacuum' has rewritten it",
+			   pages);
+	else if (sqlite3_exec(db, "PRAGMA auto_vacuum = INCREMENTAL; VACUUM", NULL, NULL, NULL) !=
+		 SQLITE_OK)
+		log_notice("db.no_auto_vacuum", "why=\"%s\"", sqlite3_errmsg(db));
+	else
+		log_notice("db.rewritten", "pages=%d", pages);
 }
 
 /* Reads what identifies a database. Returns as migrate_check(). */
@@ -114,5 +149,10 @@ int migrate(sqlite3 *db, char *error, size_t error_size)
 	bool empty;
 	int r = identify(db, &version, &empty, error, error_size);
 
-	return r == 0 && empty ? create(db, error, error_size) : r;
+	if (r == 0 && version < SCHEMA_VERSION) {
+		r = upgrade(db, version, error, error_size);
+		if (r == 0 && version > 0)
+			rewrite_if_small(db);
+	}
+	return r;
 }

@@ -59,6 +59,10 @@ struct queue_row {
 int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q),
 		void *arg);
 
+/* Ids of sessions that retention has removed, and whose rows it has not taken out yet. A JSON array
+ * of strings, or NULL on error. */
+json_t *query_removed(struct db *db);
+
 /* The answer that this key got since `since` (wall ms): 1 with malloc'ed texts, 0, or -1. */
 int query_key(struct db *db, const char *owner, const char *key, int64_t since,
 	      char **ret_fingerprint, char **ret_answer);
@@ -123,7 +127,8 @@ int query_events(struct db *db, int64_t session, uint64_t after,
 /*
  * A page of events after the cursor as replay records (proto/replay.h). *ret_reason is NULL, or why
  * the cursor can't be served. A page ends before an event with which it would exceed half of
- * LIMIT_FRAME; if that is the first one, the cursor is too_old.
+ * LIMIT_FRAME; if that is the first one, the cursor is too_old. So it is where retention has taken
+ * out events behind it; one at the end of a folded turn, with all later events there, is served.
  */
 int query_replay(struct db *db, int64_t session, uint64_t last_seq, uint64_t generation,
 		 uint64_t seq, struct buf *page, uint64_t *ret_count, const char **ret_reason);

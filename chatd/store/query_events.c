@@ -39,10 +39,26 @@ int query_events(struct db *db, int64_t session, uint64_t after,
 	return query_finish(st, r) < 0 ? -1 : 1;
 }
 
+/*
+ * Is seq the last one of a turn of that generation whose events were folded into its answer? Then
+ * all that comes after it may still be there. 1, 0, or -1.
+ */
+static int ends_folded_turn(struct db *db, int64_t session, uint64_t generation, uint64_t seq)
+{
+	sqlite3_stmt *st = query_start(db, SQL_TURN_ENDS_AT, session);
+
+	if (!st)
+		return -1;
+	(void)sqlite3_bind_int64(st, 2, (int64_t)seq);
+	(void)sqlite3_bind_int64(st, 3, (int64_t)generation);
+	return query_finish(st, query_step(st));
+}
+
 /* Why a cursor can't be served, or NULL. 1, or -1 if the log can't be read. */
 static int check_cursor(struct db *db, int64_t session, uint64_t last_seq, uint64_t generation,
 			uint64_t seq, const char **ret_reason)
 {
+	uint64_t found = 0;
 	sqlite3_stmt *st;
 	int r;
 
@@ -54,11 +70,16 @@ static int check_cursor(struct db *db, int64_t session, uint64_t last_seq, uint6
 		return -1;
 	(void)sqlite3_bind_int64(st, 2, (int64_t)seq);
 	r = query_step(st);
-	if (r == 0)
-		*ret_reason = "too_old";
-	else if (r == 1 && (uint64_t)sqlite3_column_int64(st, 0) != generation)
+	if (r == 1)
+		found = (uint64_t)sqlite3_column_int64(st, 0);
+	r = query_finish(st, r);
+	if (r == 0) {
+		r = ends_folded_turn(db, session, generation, seq);
+		*ret_reason = r == 0 ? "too_old" : NULL;
+	} else if (r == 1 && found != generation) {
 		*ret_reason = "other_history";
-	return query_finish(st, r) < 0 ? -1 : 1;
+	}
+	return r < 0 ? -1 : 1;
 }
 
 int query_replay(struct db *db, int64_t session, uint64_t last_seq, uint64_t generation,
@@ -101,5 +122,8 @@ int query_replay(struct db *db, int64_t session, uint64_t last_seq, uint64_t gen
 			break;
 		}
 	}
+	/* folded to its end: there is something later than the cursor, and it is gone */
+	if (r == 0 && *ret_count == 0 && !*ret_reason && seq < last_seq)
+		*ret_reason = "too_old";
 	return query_finish(st, r) < 0 ? -1 : 1;
 }

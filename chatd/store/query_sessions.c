@@ -146,6 +146,11 @@ json_t *query_queued_idle(struct db *db)
 	return ids(db, SQL_SESSIONS_QUEUED, NULL);
 }
 
+json_t *query_removed(struct db *db)
+{
+	return ids(db, SQL_REMOVED, NULL);
+}
+
 json_t *query_owner_active(struct db *db, const char *owner)
 {
 	return ids(db, SQL_OWNER_ACTIVE, owner);

@@ -1,4 +1,4 @@
--- The event log, schema version 1. Read it with plain sqlite3; times in the views are ISO 8601 UTC.
+-- The event log, schema version 1 (schema_2.sql goes on from there). Read it with plain sqlite3; times in the views are ISO 8601 UTC.
 -- Writing to it while chatd runs: begin with PRAGMA wal_autocheckpoint=0 (see .lore/specs/store.md).
 
 CREATE TABLE sessions (

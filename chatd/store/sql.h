@@ -38,13 +38,13 @@
 	  "?3 = (SELECT max(seq) FROM events WHERE session = ?1)")                                 \
 	S(TURN_INSERT, GUARDED | NEW_TURN,                                                         \
 	  "INSERT INTO turns (session, generation, id, state, provider, model, message_id, "       \
-	  "first_seq, started_at) "                                                                \
-	  "SELECT row, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8 FROM sessions "                       \
+	  "first_seq, started_at, traceparent) "                                                   \
+	  "SELECT row, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8, ?9 FROM sessions "                       \
 	  "WHERE row = ?1 AND generation = ?2")                                                    \
 	S(TURN_QUEUE, GUARDED | NEW_TURN,                                                          \
 	  "INSERT INTO turns (session, generation, id, state, provider, model, message_id, "       \
-	  "first_seq, started_at, content, system) "                                               \
-	  "SELECT row, 0, ?3, 'queued', ?4, ?5, ?6, 0, ?7, ?8, ?9 FROM sessions "                  \
+	  "first_seq, started_at, content, system, traceparent) "                                  \
+	  "SELECT row, 0, ?3, 'queued', ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10 FROM sessions "                  \
 	  "WHERE row = ?1 AND generation = ?2")                                                    \
 	S(TURN_DEQUEUE, GUARDED,                                                                   \
 	  "UPDATE turns SET state = 'running', generation = ?2, first_seq = ?4, started_at = ?5, " \
@@ -60,7 +60,6 @@
 	  "ON CONFLICT (owner, key) DO UPDATE SET fingerprint = excluded.fingerprint, "            \
 	  "answer = excluded.answer, created_at = excluded.created_at "                            \
 	  "WHERE idempotency.created_at < ?8")                                                     \
-	S(KEYS_EXPIRE, 0, "DELETE FROM idempotency WHERE created_at < ?3")                         \
 	S(TURN_RESUME, GUARDED,                                                                    \
 	  "UPDATE turns SET generation = ?2, crashes = ?4, handed_over = 0 WHERE row = ?3 AND "    \
 	  "session = ?1 AND EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")   \
@@ -126,9 +125,10 @@
 	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                                     \
 	S(PROBE, 0, "UPDATE event_types SET name = name WHERE type = 1")                           \
 	/* reads */                                                                                \
-	S(SESSION_BY_ID, 0, "SELECT " SESSION_COLUMNS " FROM sessions WHERE id = ?1")              \
+	S(SESSION_BY_ID, 0, "SELECT " SESSION_COLUMNS " FROM sessions "        \
+	  "WHERE id = ?1 AND removed_at IS NULL")                                                  \
 	S(SESSIONS_PAGE, 0,                                                                        \
-	  "SELECT " SESSION_COLUMNS " FROM sessions WHERE owner = ?1 AND "                         \
+	  "SELECT " SESSION_COLUMNS " FROM sessions WHERE owner = ?1 AND removed_at IS NULL AND "   \
 	  "(updated_at, row) < (?2, ?3) ORDER BY updated_at DESC, row DESC LIMIT ?4")              \
 	S(SESSIONS_PROCESSING, 0,                                                                  \
 	  "SELECT id FROM sessions WHERE state = 'processing'")                                    \
@@ -138,7 +138,7 @@
 	  "SELECT DISTINCT s.id FROM turns t JOIN sessions s ON s.row = t.session "                \
 	  "WHERE t.state = 'queued' AND s.state = 'idle'")                                         \
 	S(QUEUE, 0,                                                                                \
-	  "SELECT row, id, provider, model, message_id, content, system FROM turns "               \
+	  "SELECT row, id, provider, model, message_id, content, system, traceparent FROM turns "  \
 	  "WHERE session = ?1 AND generation = 0 AND state = 'queued' ORDER BY row")               \
 	S(KEY, 0,                                                                                  \
 	  "SELECT fingerprint, answer FROM idempotency "                                           \
@@ -155,7 +155,7 @@
 	S(TURN_LAST, 0,                                                                            \
 	  "SELECT row, id, generation, state, provider, model, message_id, crashes, handed_over, " \
 	  "first_seq, started_at, stop_reason, input_tokens, output_tokens, cache_read_tokens, "   \
-	  "cache_write_tokens, error_code, error_message "                                         \
+	  "cache_write_tokens, error_code, error_message, traceparent "                            \
 	  "FROM turns WHERE session = ?1 AND generation > 0 "                                      \
 	  "ORDER BY generation DESC LIMIT 1")                               \
 	S(TURN_ROW, 0, "SELECT row FROM turns WHERE id = ?1")                                      \
@@ -169,11 +169,55 @@
 	S(HISTORY, 0,                                                                              \
 	  "SELECT role, content, echo, turn FROM messages WHERE session = ?1 "                     \
 	  "ORDER BY row DESC LIMIT ?2")                                                            \
+	S(TURN_ENDS_AT, 0,                                                                         \
+	  "SELECT 1 FROM turns WHERE session = ?1 AND last_seq = ?2 AND generation = ?3 "          \
+	  "AND folded > 0")                                                                        \
 	S(EVENT_AT, 0, "SELECT generation FROM events WHERE session = ?1 AND seq = ?2")            \
 	S(EVENTS_AFTER, 0,                                                                         \
 	  "SELECT e.generation, e.seq, e.ts, e.type, t.id, e.payload FROM events e "               \
 	  "LEFT JOIN turns t ON t.row = e.turn "                                                   \
-	  "WHERE e.session = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3")
+	  "WHERE e.session = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3")                                  \
+	/* retention */                                                                            \
+	S(KEEP_KEYS, 0,                                                                            \
+	  "DELETE FROM idempotency WHERE (owner, key) IN (SELECT owner, key FROM idempotency "     \
+	  "WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)")                                   \
+	S(KEEP_NEXT_TURN, 0,                                                                       \
+	  "SELECT t.row, t.session, t.first_seq, t.last_seq, t.ended_at, "                         \
+	  "s.state = 'idle' AND s.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM turns q "       \
+	  "WHERE q.session = t.session AND q.generation = 0 AND q.state = 'queued') "              \
+	  "AND EXISTS (SELECT 1 FROM messages m WHERE m.turn = t.row AND m.role = 'assistant') "   \
+	  "FROM turns t CROSS JOIN sessions s ON s.row = t.session "                               \
+	  "WHERE t.folded < 2 AND t.ended_at IS NOT NULL AND t.generation > 0 "                    \
+	  "AND (t.ended_at, t.row) > (?1, ?2) AND t.ended_at < ?3 "                                \
+	  "ORDER BY t.ended_at, t.row LIMIT 1")                                                    \
+	S(KEEP_FOLD_EVENTS, 0,                                                                     \
+	  "DELETE FROM events WHERE row IN (SELECT row FROM events "                               \
+	  "WHERE session = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4)")                   \
+	S(KEEP_FOLDED, 0, "UPDATE turns SET folded = ?2 WHERE row = ?1")                           \
+	S(KEEP_OLDEST, 0,                                                                          \
+	  "SELECT s.row, s.id, s.updated_at, "                                                     \
+	  "s.state = 'idle' AND NOT EXISTS (SELECT 1 FROM turns q "                                \
+	  "WHERE q.session = s.row AND q.generation = 0 AND q.state = 'queued') "                  \
+	  "FROM sessions s WHERE s.removed_at IS NULL AND (s.updated_at, s.row) > (?1, ?2) "       \
+	  "AND s.updated_at < ?3 ORDER BY s.updated_at, s.row LIMIT 1")                            \
+	/* whoever holds it may write nothing more: the generation is another one */              \
+	S(KEEP_REMOVE, 0,                                                                          \
+	  "UPDATE sessions SET removed_at = ?2, generation = generation + 1 WHERE row = ?1")       \
+	S(KEEP_NEXT_REMOVED, 0,                                                                    \
+	  "SELECT row, removed_at FROM sessions WHERE removed_at IS NOT NULL AND "                 \
+	  "(removed_at, row) > (?1, ?2) ORDER BY removed_at, row LIMIT 1")                         \
+	S(KEEP_EVENTS_OF, 0,                                                                       \
+	  "DELETE FROM events WHERE row IN (SELECT row FROM events WHERE session = ?1 "            \
+	  "ORDER BY seq LIMIT ?2)")                                                                \
+	S(KEEP_TURNS_OF, 0,                                                                        \
+	  "DELETE FROM turns WHERE row IN (SELECT row FROM turns WHERE session = ?1 "              \
+	  "ORDER BY generation LIMIT ?2)")                                                         \
+	S(KEEP_SESSION_ROW, 0, "DELETE FROM sessions WHERE row = ?1")                              \
+	S(REMOVED, 0, "SELECT id FROM sessions WHERE removed_at IS NOT NULL")                      \
+	S(PAGE_COUNT, 0, "PRAGMA page_count")                                                      \
+	S(PAGE_SIZE, 0, "PRAGMA page_size")                                                        \
+	S(FREE_PAGES, 0, "PRAGMA freelist_count")                                                  \
+	S(GIVE_BACK, 0, "PRAGMA incremental_vacuum(16)")
 /* clang-format on */
 
 enum sql {

@@ -99,9 +99,3 @@ void idempotency_store(struct worker *w, const struct idempotency_key *k, struct
 			f->key, f->fingerprint, f->answer, now, now - LIMIT_KEY_KEEP_MS);
 	event_log_after(w->log, &s->log, on_stored, f);
 }
-
-void idempotency_expire(struct worker *w)
-{
-	event_log_write(w->log, SQL_KEYS_EXPIRE, NULL, NULL, 0, "i",
-			clock_wall_ms() - LIMIT_KEY_KEEP_MS);
-}

@@ -28,5 +28,3 @@ enum fault idempotency_find(struct worker *w, const struct idempotency_key *k, j
  */
 void idempotency_store(struct worker *w, const struct idempotency_key *k, struct session *s,
 		       const json_t *answer);
-/* Takes out what is over its time. */
-void idempotency_expire(struct worker *w);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "chatd/worker/link.h"
+#include "chatd/worker/publisher.h"
 #include "chatd/worker/queue.h"
 #include "chatd/worker/recover.h"
 #include "chatd/worker/turn.h"
@@ -291,6 +292,26 @@ enum fault session_delete(struct session *s)
 	event_log_after(w->log, &s->log, on_deleted, s);
 	s->gone = FAULT_SESSION_NOT_FOUND;
 	return FAULT_NONE;
+}
+
+void session_removed(struct session *s)
+{
+	struct chat_event cleared = {
+		.session_id = str_of(s->log.id),
+		.generation = s->generation,
+		.seq = s->log.committed + 1,
+		.ts = clock_wall_ms(),
+		.type = CHAT_EVENT_SESSION_CLEARED,
+		.payload = str_of("{\"reason\":\"retention\"}"),
+	};
+
+	if (s->gone || s->log.pending > 0) /* what it is writing will be found stale */
+		return;
+	log_info("session.cleared", "session=%s reason=retention", s->log.id);
+	publish(s, &cleared);
+	s->gone = FAULT_SESSION_NOT_FOUND;
+	end_subscriptions(s);
+	session_touch(s);
 }
 
 /* Nobody finds it any more; it is read anew when it is next asked for. */

@@ -79,6 +79,8 @@ void subscription_end(struct subscription *sub);
 /* Deletes: the turn is aborted, viewers are told, the rows go. FAULT_NONE, or
  * FAULT_LOG_UNAVAILABLE. */
 enum fault session_delete(struct session *s);
+/* Retention has removed it: its viewers are told. */
+void session_removed(struct session *s);
 /* Drops it from memory without a word; it must have no turn. */
 void session_forget(struct session *s);
 /* Another process took the session over: forgets it without writing. */

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "chatd/worker/exclusive.h"
-#include "chatd/worker/idempotency.h"
+#include "chatd/worker/keeper.h"
 #include "chatd/worker/link.h"
 #include "chatd/worker/peer.h"
 #include "chatd/worker/publisher.h"
@@ -36,7 +36,7 @@ struct process {
 	struct worker worker;
 	int listen_fd, control_fd; /* owned */
 	int lock_fd;		   /* owned: takeover.h; -1: not had */
-	struct event *accept, *accept_pause, *control, *heartbeat, *drain, *housekeep;
+	struct event *accept, *accept_pause, *control, *heartbeat, *drain;
 	struct event *sigterm, *sigint, *sighup;
 	int64_t drain_ms;
 	int64_t drain_until; /* monotonic ms; 0: not draining */
@@ -185,12 +185,8 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 	p->worker.options = o;
 	if (o->log_level)
 		(void)log_set_level(o->log_level); /* checked by options_load() */
+	keeper_hurry(p->worker.keeper);
 	log_notice("config.reloaded", "providers=%zu", o->n_providers);
-}
-
-static void on_housekeep(evutil_socket_t fd, short what, void *arg)
-{
-	idempotency_expire(&((struct process *)arg)->worker);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -232,12 +228,9 @@ static void raise_file_limit(void)
 static bool arm(struct process *p)
 {
 	static const struct timeval beat = {LIMIT_HEARTBEAT_WORKER_MS / 1000, 0};
-	static const struct timeval hour = {LIMIT_HOUSEKEEP_MS / 1000, 0};
-	bool housekeeps = p->worker.index == 0; /* one of us is enough */
 
 	return event_add(p->accept, NULL) == 0 && event_add(p->sigterm, NULL) == 0 &&
 	       event_add(p->sigint, NULL) == 0 && event_add(p->sighup, NULL) == 0 &&
-	       (!housekeeps || event_add(p->housekeep, &hour) == 0) &&
 	       (!p->control ||
 		(event_add(p->control, NULL) == 0 && event_add(p->heartbeat, &beat) == 0));
 }
@@ -272,7 +265,7 @@ static int set_up(struct process *p)
 	p->accept_pause = must(evtimer_new(w->base, on_accept_again, p));
 	p->heartbeat = must(event_new(w->base, -1, EV_PERSIST, on_heartbeat, p));
 	p->drain = must(event_new(w->base, -1, EV_PERSIST, on_tick, p));
-	p->housekeep = must(event_new(w->base, -1, EV_PERSIST, on_housekeep, p));
+	w->keeper = keeper_new(w);
 	p->sigterm = must(evsignal_new(w->base, SIGTERM, on_stop_signal, p));
 	p->sigint = must(evsignal_new(w->base, SIGINT, on_stop_signal, p));
 	p->sighup = must(evsignal_new(w->base, SIGHUP, on_reload, p));
@@ -336,6 +329,7 @@ static void tear_down(struct process *p)
 	}
 	hand_over(w); /* an answer to a prompt may just have come in */
 	event_log_free(w->log);
+	keeper_free(w->keeper);
 	if (p->lock_fd >= 0) /* nothing is written any more: the next one may begin */
 		(void)close(p->lock_fd);
 	links_free(w);
@@ -349,7 +343,6 @@ static void tear_down(struct process *p)
 	free_event(p->control);
 	free_event(p->heartbeat);
 	free_event(p->drain);
-	free_event(p->housekeep);
 	free_event(p->sigterm);
 	free_event(p->sigint);
 	free_event(p->sighup);

@@ -18,6 +18,7 @@
 struct session;
 struct turn;
 struct link;
+struct keeper;
 
 struct worker_stats {
 	uint64_t calls_ended, calls_failed;
@@ -46,6 +47,7 @@ struct worker {
 	LIST_HEAD(poke_list, poke) pokes;		 /* peer.c's */
 	LIST_HEAD(take_over_list, take_over) take_overs; /* exclusive.c's */
 	LIST_HEAD(fresh_key_list, fresh_key) fresh_keys; /* idempotency.c's */
+	struct keeper *keeper;				 /* owned */
 	struct worker_stats stats;
 };
 

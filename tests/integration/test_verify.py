@@ -188,8 +188,18 @@ def test_a_torn_page_is_found(folder, sound):
 
 def test_a_folded_turn_is_no_hole(folder, sound):
     """OPS-3, DUR-3"""
-    path = damaged(folder, sound, f"DELETE FROM events WHERE turn = {FIRST}")
+    gone = f"DELETE FROM events WHERE turn = {FIRST}"
+    path = damaged(folder, sound, gone + f"; UPDATE turns SET folded = 2 WHERE row = {FIRST}")
     tap.eq(verify(path)[::2], (0, ""), verify(path)[1])
+    path = damaged(folder, sound, gone + f" AND seq < 4; UPDATE turns SET folded = 1 WHERE row = {FIRST}")
+    tap.eq(verify(path)[::2], (0, ""), verify(path)[1])
+    said = verify(damaged(folder, sound, gone))[1]
+    assert "has no events" in said and "are missing" in said, said
+    said = verify(damaged(folder, sound, f"UPDATE turns SET folded = 2 WHERE row = {FIRST}"))[1]
+    assert "it is folded, and has events" in said, said
+    said = verify(damaged(folder, sound, f"DELETE FROM messages WHERE turn = {FIRST}; " + gone +
+                          f"; UPDATE turns SET folded = 2 WHERE row = {FIRST}"))[1]
+    assert "answer is missing" in said, said
 
 
 def test_what_can_not_be_read_is_no_finding(folder, sound):

@@ -347,9 +347,29 @@ END_TEST
 /* What an operator lists often must not walk the table of events. */
 START_TEST(reads_of_one_session_use_an_index)
 {
-	static const enum sql reads[] = {SQL_SESSION_BY_ID, SQL_TURN_LAST,    SQL_MESSAGES_PAGE,
-					 SQL_LAST_SEQ,	    SQL_EVENT_AT,     SQL_EVENTS_AFTER,
-					 SQL_HISTORY,	    SQL_SESSIONS_PAGE};
+	static const enum sql reads[] = {SQL_SESSION_BY_ID,
+					 SQL_TURN_LAST,
+					 SQL_MESSAGES_PAGE,
+					 SQL_LAST_SEQ,
+					 SQL_EVENT_AT,
+					 SQL_EVENTS_AFTER,
+					 SQL_HISTORY,
+					 SQL_SESSIONS_PAGE,
+					 SQL_KEEP_KEYS,
+					 SQL_KEEP_NEXT_TURN,
+					 SQL_KEEP_OLDEST,
+					 SQL_KEEP_FOLD_EVENTS,
+					 SQL_KEEP_EVENTS_OF,
+					 SQL_KEEP_TURNS_OF,
+					 SQL_TURN_ENDS_AT,
+					 SQL_KEEP_NEXT_REMOVED,
+					 SQL_QUEUE,
+					 SQL_OWNER_ACTIVE,
+					 SQL_STEPS,
+					 SQL_MESSAGE_ROW,
+					 SQL_MESSAGE_OF_TURN,
+					 SQL_PROMPT,
+					 SQL_KEY};
 	struct db *db = open_ours(true);
 
 	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
