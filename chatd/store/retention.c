@@ -207,8 +207,8 @@ static int mark(struct retention *r, struct db *db, int64_t row, const char *id,
 static int choose(struct retention *r, struct db *db)
 {
 	bool large = is_too_large(r);
-	int64_t before =
-		r->policy.keep_sessions_ms ? r->now - r->policy.keep_sessions_ms : INT64_MIN;
+	int64_t old = r->policy.keep_sessions_ms ? r->now - r->policy.keep_sessions_ms : INT64_MIN;
+	int64_t before = old;
 	char id[LIMIT_ID + 1] = "";
 	int64_t s[4]; /* row, -, updated_at, may be removed */
 	sqlite3_stmt *st;

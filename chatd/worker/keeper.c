@@ -140,6 +140,7 @@ void keeper_hurry(struct keeper *k)
 {
 	if (k->worker->index == 0)
 		after_us(k, 0);
+	event_active(k->look, EV_TIMEOUT, 0);
 }
 
 const struct retention_stats *keeper_stats(const struct keeper *k)

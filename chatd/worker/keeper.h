@@ -14,7 +14,7 @@ struct keeper;
 
 struct keeper *keeper_new(struct worker *w);
 void keeper_free(struct keeper *k); /* NULL is fine */
-/* A round soon, by the options that hold now. */
+/* A round and a look now, by the options that hold now. */
 void keeper_hurry(struct keeper *k);
 const struct retention_stats *keeper_stats(const struct keeper *k);
 /* Bytes of the database in use and in all; 0 where retention does not run. */
