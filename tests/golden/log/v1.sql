@@ -19,10 +19,10 @@ CREATE TABLE calls (
 	started_at	INTEGER NOT NULL,
 	ended_at	INTEGER
 ) STRICT;
-INSERT INTO "calls" VALUES(1,1,1,'a.0.0','kit','look','kit__look','{"key": "a.0.0"}','done',1,'look did a.0.0',0,1795352413936,1795352413940);
-INSERT INTO "calls" VALUES(2,1,1,'a.0.1','kit','risky','kit__risky','{"key": "a.0.1"}','done',0,'risky did a.0.1',0,1795352413936,1795352413976);
-INSERT INTO "calls" VALUES(3,5,1,'b.0.0','kit','look','kit__look','{"key": "b.0.0"}','done',1,'look did b.0.0',0,1795352414086,1795352414088);
-INSERT INTO "calls" VALUES(4,5,2,'b.1.0','kit','risky','kit__risky','{"key": "b.1.0"}','waiting',0,NULL,0,1795352414945,NULL);
+INSERT INTO "calls" VALUES(1,1,1,'a.0.0','kit','look','kit__look','{"key": "a.0.0"}','done',1,'look did a.0.0',0,1795353296576,1795353296588);
+INSERT INTO "calls" VALUES(2,1,1,'a.0.1','kit','risky','kit__risky','{"key": "a.0.1"}','done',0,'risky did a.0.1',0,1795353296576,1795353296670);
+INSERT INTO "calls" VALUES(3,5,1,'b.0.0','kit','look','kit__look','{"key": "b.0.0"}','done',1,'look did b.0.0',0,1795353296794,1795353296812);
+INSERT INTO "calls" VALUES(4,5,2,'b.1.0','kit','risky','kit__risky','{"key": "b.1.0"}','waiting',0,NULL,0,1795353297959,NULL);
 CREATE TABLE event_types (
 	type		INTEGER PRIMARY KEY,
 	name		TEXT NOT NULL
@@ -53,77 +53,77 @@ CREATE TABLE events (
 	type		INTEGER NOT NULL,
 	payload		TEXT NOT NULL	-- JSON object
 ) STRICT;
-INSERT INTO "events" VALUES(1,1,1,1,1,1795352413771,1,'{"message":{"id":"msg_dcxyeg5sxstgtq0163d5bwv90a","turn_id":"turn_08n9yqsgw17gbpc8w801rt4s14","role":"user","content":"{\"plan\": \"a\", \"steps\": [{\"say\": [\"Let \", \"me. \"], \"calls\": [[\"kit__look\", {\"key\": \"a.0.0\"}], [\"kit__risky\", {\"key\": \"a.0.1\"}]]}, {\"say\": [\"Done.\"], \"calls\": []}], \"rate\": 60}","status":"complete","created_at":"2026-11-22T13:00:13.771Z"},"message_id":"msg_3ja7p2dr5tramb1hp3mmv2wj7x","provider":"main","model":"test-model"}');
-INSERT INTO "events" VALUES(2,1,2,1,1,1795352413901,2,'{"content":"Let "}');
-INSERT INTO "events" VALUES(3,1,3,1,1,1795352413919,2,'{"content":"me. "}');
-INSERT INTO "events" VALUES(4,1,4,1,1,1795352413936,4,'{"tool_invocation_id":"a.0.0","name":"look","server":"kit"}');
-INSERT INTO "events" VALUES(5,1,5,1,1,1795352413936,5,'{"tool_invocation_id":"a.0.0","input":{"key":"a.0.0"},"status":"running"}');
-INSERT INTO "events" VALUES(6,1,6,1,1,1795352413936,4,'{"tool_invocation_id":"a.0.1","name":"risky","server":"kit"}');
-INSERT INTO "events" VALUES(7,1,7,1,1,1795352413936,5,'{"tool_invocation_id":"a.0.1","input":{"key":"a.0.1"},"status":"waiting"}');
-INSERT INTO "events" VALUES(8,1,8,1,1,1795352413936,8,'{"prompt":{"id":"prm_f3wxgsqhgyxgj5x9m3798bw46c","kind":"tool_permission","tool_invocation_id":"a.0.1","tool_name":"risky","server":"kit","input":{"key":"a.0.1"},"questions":[],"created_at":"2026-11-22T13:00:13.936Z"}}');
-INSERT INTO "events" VALUES(9,1,9,1,1,1795352413940,7,'{"tool_invocation_id":"a.0.0","output":"look did a.0.0","is_error":false,"status":"done","duration_ms":4}');
-INSERT INTO "events" VALUES(10,1,10,1,1,1795352413968,9,'{"prompt_id":"prm_f3wxgsqhgyxgj5x9m3798bw46c","tool_invocation_id":"a.0.1","status":"running","allow":true}');
-INSERT INTO "events" VALUES(11,1,11,1,1,1795352413976,7,'{"tool_invocation_id":"a.0.1","output":"risky did a.0.1","is_error":false,"status":"done","duration_ms":40}');
-INSERT INTO "events" VALUES(12,1,12,1,1,1795352413983,2,'{"content":"Done."}');
-INSERT INTO "events" VALUES(13,1,13,1,1,1795352413998,10,'{"message_id":"msg_3ja7p2dr5tramb1hp3mmv2wj7x","stop_reason":"stop","usage":{"input_tokens":6,"output_tokens":3},"duration_ms":29}');
-INSERT INTO "events" VALUES(14,1,14,2,2,1795352414006,1,'{"message":{"id":"msg_998fv8jr7vscqz24te0vr6jyx3","turn_id":"turn_tnm6kr4h7ezgzqe2drktvygezh","role":"user","content":"fails","status":"complete","created_at":"2026-11-22T13:00:14.006Z"},"message_id":"msg_s3ttzr1hptsg388hcbknffncjq","provider":"main","model":"test-model"}');
-INSERT INTO "events" VALUES(15,1,15,2,2,1795352414017,12,'{"fatal":true,"code":"provider_error","message":"no","message_id":"msg_s3ttzr1hptsg388hcbknffncjq","provider":"main","stop_reason":null,"usage":null,"status":400}');
-INSERT INTO "events" VALUES(16,1,16,3,3,1795352414024,1,'{"message":{"id":"msg_2bzty297znd44yssdje4bhmav5","turn_id":"turn_k71d5sr5sjs88mzq2vkhdvjsfa","role":"user","content":"hangs","status":"complete","created_at":"2026-11-22T13:00:14.024Z"},"message_id":"msg_2y7gareccs4g8w5eq9q93fshjs","provider":"main","model":"test-model"}');
-INSERT INTO "events" VALUES(17,1,17,3,4,1795352414029,13,'{"position":1,"content":"later"}');
-INSERT INTO "events" VALUES(18,1,18,3,3,1795352414029,2,'{"content":"so "}');
-INSERT INTO "events" VALUES(19,1,19,3,4,1795352414030,11,'{"reason":"withdrawn"}');
-INSERT INTO "events" VALUES(20,1,20,3,3,1795352414036,11,'{"message_id":"msg_2y7gareccs4g8w5eq9q93fshjs","reason":"user","usage":null,"duration_ms":11}');
-INSERT INTO "events" VALUES(21,2,1,1,5,1795352414044,1,'{"message":{"id":"msg_3q6pakc82gcegn2182djjqymf7","turn_id":"turn_qnr376zqe2ahvbs11pp54tkxh8","role":"user","content":"{\"plan\": \"b\", \"steps\": [{\"say\": [\"Let \", \"us. \"], \"calls\": [[\"kit__look\", {\"key\": \"b.0.0\"}]]}, {\"say\": [\"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \"], \"calls\": [[\"kit__risky\", {\"key\": \"b.1.0\"}]]}], \"rate\": 60}","status":"complete","created_at":"2026-11-22T13:00:14.044Z"},"message_id":"msg_w1e805fa9fsym5e2qp9n58js5x","provider":"main","model":"test-model"}');
-INSERT INTO "events" VALUES(22,2,2,1,5,1795352414053,2,'{"content":"Let "}');
-INSERT INTO "events" VALUES(23,2,3,1,5,1795352414070,2,'{"content":"us. "}');
-INSERT INTO "events" VALUES(24,2,4,1,5,1795352414086,4,'{"tool_invocation_id":"b.0.0","name":"look","server":"kit"}');
-INSERT INTO "events" VALUES(25,2,5,1,5,1795352414086,5,'{"tool_invocation_id":"b.0.0","input":{"key":"b.0.0"},"status":"running"}');
-INSERT INTO "events" VALUES(26,2,6,1,5,1795352414088,7,'{"tool_invocation_id":"b.0.0","output":"look did b.0.0","is_error":false,"status":"done","duration_ms":2}');
-INSERT INTO "events" VALUES(27,2,7,1,5,1795352414092,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(28,2,8,2,5,1795352414185,14,'{"content":"Let us. ","reasoning":"","tool_invocations":[{"id":"b.0.0","name":"look","server":"kit","input":{"key":"b.0.0"},"status":"done","output":"look did b.0.0","is_error":false}],"pending_prompts":[]}');
-INSERT INTO "events" VALUES(29,2,9,2,5,1795352414277,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(30,2,10,2,5,1795352414294,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(31,2,11,2,5,1795352414311,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(32,2,12,2,5,1795352414331,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(33,2,13,2,5,1795352414346,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(34,2,14,2,5,1795352414361,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(35,2,15,2,5,1795352414378,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(36,2,16,2,5,1795352414394,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(37,2,17,2,5,1795352414411,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(38,2,18,2,5,1795352414429,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(39,2,19,2,5,1795352414445,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(40,2,20,2,5,1795352414461,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(41,2,21,2,5,1795352414477,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(42,2,22,2,5,1795352414496,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(43,2,23,2,5,1795352414512,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(44,2,24,2,5,1795352414528,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(45,2,25,2,5,1795352414545,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(46,2,26,2,5,1795352414561,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(47,2,27,2,5,1795352414578,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(48,2,28,2,5,1795352414594,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(49,2,29,2,5,1795352414611,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(50,2,30,2,5,1795352414628,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(51,2,31,2,5,1795352414645,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(52,2,32,2,5,1795352414661,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(53,2,33,2,5,1795352414678,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(54,2,34,2,5,1795352414694,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(55,2,35,2,5,1795352414711,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(56,2,36,2,5,1795352414728,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(57,2,37,2,5,1795352414748,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(58,2,38,2,5,1795352414761,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(59,2,39,2,5,1795352414780,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(60,2,40,2,5,1795352414794,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(61,2,41,2,5,1795352414812,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(62,2,42,2,5,1795352414832,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(63,2,43,2,5,1795352414847,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(64,2,44,2,5,1795352414861,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(65,2,45,2,5,1795352414878,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(66,2,46,2,5,1795352414894,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(67,2,47,2,5,1795352414912,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(68,2,48,2,5,1795352414928,2,'{"content":"Slow "}');
-INSERT INTO "events" VALUES(69,2,49,2,5,1795352414945,4,'{"tool_invocation_id":"b.1.0","name":"risky","server":"kit"}');
-INSERT INTO "events" VALUES(70,2,50,2,5,1795352414945,5,'{"tool_invocation_id":"b.1.0","input":{"key":"b.1.0"},"status":"waiting"}');
-INSERT INTO "events" VALUES(71,2,51,2,5,1795352414945,8,'{"prompt":{"id":"prm_0q26kfye4tar5yx75gqmgxstan","kind":"tool_permission","tool_invocation_id":"b.1.0","tool_name":"risky","server":"kit","input":{"key":"b.1.0"},"questions":[],"created_at":"2026-11-22T13:00:14.945Z"}}');
+INSERT INTO "events" VALUES(1,1,1,1,1,1795353296347,1,'{"message":{"id":"msg_5j7f929rm6j4skx0286n28v1kj","turn_id":"turn_c1c6hdnncpf3ppjq7e6j03qa5f","role":"user","content":"{\"plan\": \"a\", \"steps\": [{\"say\": [\"Let \", \"me. \"], \"calls\": [[\"kit__look\", {\"key\": \"a.0.0\"}], [\"kit__risky\", {\"key\": \"a.0.1\"}]]}, {\"say\": [\"Done.\"], \"calls\": []}], \"rate\": 60}","status":"complete","created_at":"2026-11-22T13:14:56.347Z"},"message_id":"msg_7mm7ec8g3jezh6cfdba1t8szh8","provider":"main","model":"test-model"}');
+INSERT INTO "events" VALUES(2,1,2,1,1,1795353296543,2,'{"content":"Let "}');
+INSERT INTO "events" VALUES(3,1,3,1,1,1795353296559,2,'{"content":"me. "}');
+INSERT INTO "events" VALUES(4,1,4,1,1,1795353296576,4,'{"tool_invocation_id":"a.0.0","name":"look","server":"kit","at":8}');
+INSERT INTO "events" VALUES(5,1,5,1,1,1795353296576,5,'{"tool_invocation_id":"a.0.0","input":{"key":"a.0.0"},"status":"running"}');
+INSERT INTO "events" VALUES(6,1,6,1,1,1795353296576,4,'{"tool_invocation_id":"a.0.1","name":"risky","server":"kit","at":8}');
+INSERT INTO "events" VALUES(7,1,7,1,1,1795353296576,5,'{"tool_invocation_id":"a.0.1","input":{"key":"a.0.1"},"status":"waiting"}');
+INSERT INTO "events" VALUES(8,1,8,1,1,1795353296576,8,'{"prompt":{"id":"prm_5e3jnxcbc7pbzpqgddbzzt6dm0","kind":"tool_permission","tool_invocation_id":"a.0.1","tool_name":"risky","server":"kit","input":{"key":"a.0.1"},"questions":[],"created_at":"2026-11-22T13:14:56.576Z"}}');
+INSERT INTO "events" VALUES(9,1,9,1,1,1795353296588,7,'{"tool_invocation_id":"a.0.0","output":"look did a.0.0","is_error":false,"status":"done","duration_ms":12}');
+INSERT INTO "events" VALUES(10,1,10,1,1,1795353296653,9,'{"prompt_id":"prm_5e3jnxcbc7pbzpqgddbzzt6dm0","tool_invocation_id":"a.0.1","status":"running","allow":true}');
+INSERT INTO "events" VALUES(11,1,11,1,1,1795353296670,7,'{"tool_invocation_id":"a.0.1","output":"risky did a.0.1","is_error":false,"status":"done","duration_ms":94}');
+INSERT INTO "events" VALUES(12,1,12,1,1,1795353296673,2,'{"content":"Done."}');
+INSERT INTO "events" VALUES(13,1,13,1,1,1795353296692,10,'{"message_id":"msg_7mm7ec8g3jezh6cfdba1t8szh8","stop_reason":"stop","usage":{"input_tokens":6,"output_tokens":3},"duration_ms":39}');
+INSERT INTO "events" VALUES(14,1,14,2,2,1795353296704,1,'{"message":{"id":"msg_x1n10cjhpn7fe54bp2bbk52bsd","turn_id":"turn_93w0999mq738xvzy6rhm3w4f0d","role":"user","content":"fails","status":"complete","created_at":"2026-11-22T13:14:56.704Z"},"message_id":"msg_avxe2758pk52wvjpte517ta7y9","provider":"main","model":"test-model"}');
+INSERT INTO "events" VALUES(15,1,15,2,2,1795353296716,12,'{"fatal":true,"code":"provider_error","message":"no","message_id":"msg_avxe2758pk52wvjpte517ta7y9","provider":"main","stop_reason":null,"usage":null,"status":400}');
+INSERT INTO "events" VALUES(16,1,16,3,3,1795353296722,1,'{"message":{"id":"msg_43d31hdygxgn0sx185xaya5t4j","turn_id":"turn_cy96brkegfqph2k3cbqzybdc94","role":"user","content":"hangs","status":"complete","created_at":"2026-11-22T13:14:56.722Z"},"message_id":"msg_veb7w2tmrrrsaex99tznhbg6nw","provider":"main","model":"test-model"}');
+INSERT INTO "events" VALUES(17,1,17,3,4,1795353296730,13,'{"position":1,"content":"later"}');
+INSERT INTO "events" VALUES(18,1,18,3,3,1795353296730,2,'{"content":"so "}');
+INSERT INTO "events" VALUES(19,1,19,3,4,1795353296738,11,'{"reason":"withdrawn"}');
+INSERT INTO "events" VALUES(20,1,20,3,3,1795353296745,11,'{"message_id":"msg_veb7w2tmrrrsaex99tznhbg6nw","reason":"user","usage":null,"duration_ms":24}');
+INSERT INTO "events" VALUES(21,2,1,1,5,1795353296752,1,'{"message":{"id":"msg_94b83c5364jcq8gvwfgebqge62","turn_id":"turn_k9d87zadt31jx4v6hgqfbv30y2","role":"user","content":"{\"plan\": \"b\", \"steps\": [{\"say\": [\"Let \", \"us. \"], \"calls\": [[\"kit__look\", {\"key\": \"b.0.0\"}]]}, {\"say\": [\"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \"], \"calls\": [[\"kit__risky\", {\"key\": \"b.1.0\"}]]}], \"rate\": 60}","status":"complete","created_at":"2026-11-22T13:14:56.752Z"},"message_id":"msg_q712ph7mz0p1h94ghb6h91304j","provider":"main","model":"test-model"}');
+INSERT INTO "events" VALUES(22,2,2,1,5,1795353296760,2,'{"content":"Let "}');
+INSERT INTO "events" VALUES(23,2,3,1,5,1795353296778,2,'{"content":"us. "}');
+INSERT INTO "events" VALUES(24,2,4,1,5,1795353296794,4,'{"tool_invocation_id":"b.0.0","name":"look","server":"kit","at":8}');
+INSERT INTO "events" VALUES(25,2,5,1,5,1795353296794,5,'{"tool_invocation_id":"b.0.0","input":{"key":"b.0.0"},"status":"running"}');
+INSERT INTO "events" VALUES(26,2,6,1,5,1795353296812,7,'{"tool_invocation_id":"b.0.0","output":"look did b.0.0","is_error":false,"status":"done","duration_ms":18}');
+INSERT INTO "events" VALUES(27,2,7,1,5,1795353296819,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(28,2,8,2,5,1795353296948,14,'{"content":"Let us. ","reasoning":"","tool_invocations":[{"id":"b.0.0","name":"look","server":"kit","input":{"key":"b.0.0"},"status":"done","output":"look did b.0.0","is_error":false,"at":8,"duration_ms":18}],"pending_prompts":[]}');
+INSERT INTO "events" VALUES(29,2,9,2,5,1795353297290,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(30,2,10,2,5,1795353297308,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(31,2,11,2,5,1795353297339,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(32,2,12,2,5,1795353297348,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(33,2,13,2,5,1795353297360,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(34,2,14,2,5,1795353297374,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(35,2,15,2,5,1795353297396,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(36,2,16,2,5,1795353297410,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(37,2,17,2,5,1795353297429,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(38,2,18,2,5,1795353297441,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(39,2,19,2,5,1795353297459,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(40,2,20,2,5,1795353297475,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(41,2,21,2,5,1795353297491,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(42,2,22,2,5,1795353297511,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(43,2,23,2,5,1795353297527,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(44,2,24,2,5,1795353297541,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(45,2,25,2,5,1795353297558,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(46,2,26,2,5,1795353297575,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(47,2,27,2,5,1795353297591,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(48,2,28,2,5,1795353297610,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(49,2,29,2,5,1795353297634,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(50,2,30,2,5,1795353297644,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(51,2,31,2,5,1795353297658,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(52,2,32,2,5,1795353297675,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(53,2,33,2,5,1795353297699,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(54,2,34,2,5,1795353297712,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(55,2,35,2,5,1795353297728,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(56,2,36,2,5,1795353297741,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(57,2,37,2,5,1795353297757,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(58,2,38,2,5,1795353297775,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(59,2,39,2,5,1795353297795,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(60,2,40,2,5,1795353297807,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(61,2,41,2,5,1795353297830,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(62,2,42,2,5,1795353297844,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(63,2,43,2,5,1795353297858,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(64,2,44,2,5,1795353297874,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(65,2,45,2,5,1795353297895,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(66,2,46,2,5,1795353297909,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(67,2,47,2,5,1795353297928,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(68,2,48,2,5,1795353297945,2,'{"content":"Slow "}');
+INSERT INTO "events" VALUES(69,2,49,2,5,1795353297960,4,'{"tool_invocation_id":"b.1.0","name":"risky","server":"kit","at":208}');
+INSERT INTO "events" VALUES(70,2,50,2,5,1795353297960,5,'{"tool_invocation_id":"b.1.0","input":{"key":"b.1.0"},"status":"waiting"}');
+INSERT INTO "events" VALUES(71,2,51,2,5,1795353297960,8,'{"prompt":{"id":"prm_zt200qqaak0qyba3tn7yc489dx","kind":"tool_permission","tool_invocation_id":"b.1.0","tool_name":"risky","server":"kit","input":{"key":"b.1.0"},"questions":[],"created_at":"2026-11-22T13:14:57.960Z"}}');
 CREATE TABLE grants (
 	session		INTEGER NOT NULL REFERENCES sessions (row) ON DELETE CASCADE,
 	server		TEXT NOT NULL,
@@ -152,13 +152,13 @@ CREATE TABLE messages (
 	echo		TEXT,		-- JSON: what the provider wants back unchanged
 	created_at	INTEGER NOT NULL
 ) STRICT;
-INSERT INTO "messages" VALUES(1,'msg_dcxyeg5sxstgtq0163d5bwv90a',1,1,'user','complete','"{\"plan\": \"a\", \"steps\": [{\"say\": [\"Let \", \"me. \"], \"calls\": [[\"kit__look\", {\"key\": \"a.0.0\"}], [\"kit__risky\", {\"key\": \"a.0.1\"}]]}, {\"say\": [\"Done.\"], \"calls\": []}], \"rate\": 60}"',NULL,NULL,NULL,1795352413771);
-INSERT INTO "messages" VALUES(2,'msg_3ja7p2dr5tramb1hp3mmv2wj7x',1,1,'assistant','complete','"Let me. Done."','{"tool_invocations":[{"id":"a.0.0","name":"look","server":"kit","input":{"key":"a.0.0"},"status":"done","output":"look did a.0.0","is_error":false},{"id":"a.0.1","name":"risky","server":"kit","input":{"key":"a.0.1"},"status":"done","output":"risky did a.0.1","is_error":false}],"usage":{"input_tokens":6,"output_tokens":3}}','stop',NULL,1795352413998);
-INSERT INTO "messages" VALUES(3,'msg_998fv8jr7vscqz24te0vr6jyx3',1,2,'user','complete','"fails"',NULL,NULL,NULL,1795352414006);
-INSERT INTO "messages" VALUES(4,'msg_s3ttzr1hptsg388hcbknffncjq',1,2,'assistant','error','""','{"error":{"code":"provider_error","message":"no","message_id":"msg_s3ttzr1hptsg388hcbknffncjq","provider":"main","stop_reason":null,"usage":null,"status":400}}',NULL,NULL,1795352414017);
-INSERT INTO "messages" VALUES(5,'msg_2bzty297znd44yssdje4bhmav5',1,3,'user','complete','"hangs"',NULL,NULL,NULL,1795352414024);
-INSERT INTO "messages" VALUES(6,'msg_2y7gareccs4g8w5eq9q93fshjs',1,3,'assistant','aborted','"so "','{}',NULL,NULL,1795352414036);
-INSERT INTO "messages" VALUES(7,'msg_3q6pakc82gcegn2182djjqymf7',2,5,'user','complete','"{\"plan\": \"b\", \"steps\": [{\"say\": [\"Let \", \"us. \"], \"calls\": [[\"kit__look\", {\"key\": \"b.0.0\"}]]}, {\"say\": [\"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \"], \"calls\": [[\"kit__risky\", {\"key\": \"b.1.0\"}]]}], \"rate\": 60}"',NULL,NULL,NULL,1795352414044);
+INSERT INTO "messages" VALUES(1,'msg_5j7f929rm6j4skx0286n28v1kj',1,1,'user','complete','"{\"plan\": \"a\", \"steps\": [{\"say\": [\"Let \", \"me. \"], \"calls\": [[\"kit__look\", {\"key\": \"a.0.0\"}], [\"kit__risky\", {\"key\": \"a.0.1\"}]]}, {\"say\": [\"Done.\"], \"calls\": []}], \"rate\": 60}"',NULL,NULL,NULL,1795353296347);
+INSERT INTO "messages" VALUES(2,'msg_7mm7ec8g3jezh6cfdba1t8szh8',1,1,'assistant','complete','"Let me. Done."','{"tool_invocations":[{"id":"a.0.0","name":"look","server":"kit","input":{"key":"a.0.0"},"status":"done","output":"look did a.0.0","is_error":false,"at":8,"duration_ms":12},{"id":"a.0.1","name":"risky","server":"kit","input":{"key":"a.0.1"},"status":"done","output":"risky did a.0.1","is_error":false,"at":8,"duration_ms":94}],"usage":{"input_tokens":6,"output_tokens":3}}','stop',NULL,1795353296692);
+INSERT INTO "messages" VALUES(3,'msg_x1n10cjhpn7fe54bp2bbk52bsd',1,2,'user','complete','"fails"',NULL,NULL,NULL,1795353296704);
+INSERT INTO "messages" VALUES(4,'msg_avxe2758pk52wvjpte517ta7y9',1,2,'assistant','error','""','{"error":{"code":"provider_error","message":"no","message_id":"msg_avxe2758pk52wvjpte517ta7y9","provider":"main","stop_reason":null,"usage":null,"status":400}}',NULL,NULL,1795353296716);
+INSERT INTO "messages" VALUES(5,'msg_43d31hdygxgn0sx185xaya5t4j',1,3,'user','complete','"hangs"',NULL,NULL,NULL,1795353296722);
+INSERT INTO "messages" VALUES(6,'msg_veb7w2tmrrrsaex99tznhbg6nw',1,3,'assistant','aborted','"so "','{}',NULL,NULL,1795353296745);
+INSERT INTO "messages" VALUES(7,'msg_94b83c5364jcq8gvwfgebqge62',2,5,'user','complete','"{\"plan\": \"b\", \"steps\": [{\"say\": [\"Let \", \"us. \"], \"calls\": [[\"kit__look\", {\"key\": \"b.0.0\"}]]}, {\"say\": [\"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \", \"Slow \"], \"calls\": [[\"kit__risky\", {\"key\": \"b.1.0\"}]]}], \"rate\": 60}"',NULL,NULL,NULL,1795353296752);
 CREATE TABLE prompts (
 	row		INTEGER PRIMARY KEY,
 	id		TEXT NOT NULL UNIQUE,
@@ -172,8 +172,8 @@ CREATE TABLE prompts (
 	created_at	INTEGER NOT NULL,
 	resolved_at	INTEGER
 ) STRICT;
-INSERT INTO "prompts" VALUES(1,'prm_f3wxgsqhgyxgj5x9m3798bw46c',1,1,'a.0.1','tool_permission','{"id":"prm_f3wxgsqhgyxgj5x9m3798bw46c","kind":"tool_permission","tool_invocation_id":"a.0.1","tool_name":"risky","server":"kit","input":{"key":"a.0.1"},"questions":[],"created_at":"2026-11-22T13:00:13.936Z"}','answered','{"allow":true}',1795352413936,1795352413968);
-INSERT INTO "prompts" VALUES(2,'prm_0q26kfye4tar5yx75gqmgxstan',2,5,'b.1.0','tool_permission','{"id":"prm_0q26kfye4tar5yx75gqmgxstan","kind":"tool_permission","tool_invocation_id":"b.1.0","tool_name":"risky","server":"kit","input":{"key":"b.1.0"},"questions":[],"created_at":"2026-11-22T13:00:14.945Z"}','open',NULL,1795352414945,NULL);
+INSERT INTO "prompts" VALUES(1,'prm_5e3jnxcbc7pbzpqgddbzzt6dm0',1,1,'a.0.1','tool_permission','{"id":"prm_5e3jnxcbc7pbzpqgddbzzt6dm0","kind":"tool_permission","tool_invocation_id":"a.0.1","tool_name":"risky","server":"kit","input":{"key":"a.0.1"},"questions":[],"created_at":"2026-11-22T13:14:56.576Z"}','answered','{"allow":true}',1795353296576,1795353296653);
+INSERT INTO "prompts" VALUES(2,'prm_zt200qqaak0qyba3tn7yc489dx',2,5,'b.1.0','tool_permission','{"id":"prm_zt200qqaak0qyba3tn7yc489dx","kind":"tool_permission","tool_invocation_id":"b.1.0","tool_name":"risky","server":"kit","input":{"key":"b.1.0"},"questions":[],"created_at":"2026-11-22T13:14:57.960Z"}','open',NULL,1795353297960,NULL);
 CREATE TABLE sessions (
 	row		INTEGER PRIMARY KEY,
 	id		TEXT NOT NULL UNIQUE,
@@ -190,8 +190,8 @@ CREATE TABLE sessions (
 	system		TEXT,
 	metadata	TEXT		-- JSON object
 ) STRICT;
-INSERT INTO "sessions" VALUES(1,'ses_85w7r2sxvh74gjnnrh5skxe53g','local',3,'idle',20,1795352413771,1795352414036,'{"plan": "a", "steps": [{"say": ["Let ", "me. "], "calls": [["kit__look", {"key"','main','test-model',NULL,NULL);
-INSERT INTO "sessions" VALUES(2,'ses_4az4tf0kz5c0necww5tva78tpm','local',2,'waiting',51,1795352414044,1795352414946,'{"plan": "b", "steps": [{"say": ["Let ", "us. "], "calls": [["kit__look", {"key"','main','test-model',NULL,NULL);
+INSERT INTO "sessions" VALUES(1,'ses_xywptmsh2x7s2tw6tske928s0b','local',3,'idle',20,1795353296347,1795353296745,'{"plan": "a", "steps": [{"say": ["Let ", "me. "], "calls": [["kit__look", {"key"','main','test-model',NULL,NULL);
+INSERT INTO "sessions" VALUES(2,'ses_1cppg8jsna9ah4pa7zzdn39k0b','local',2,'waiting',51,1795353296752,1795353297967,'{"plan": "b", "steps": [{"say": ["Let ", "us. "], "calls": [["kit__look", {"key"','main','test-model',NULL,NULL);
 CREATE TABLE steps (
 	row		INTEGER PRIMARY KEY,
 	turn		INTEGER NOT NULL REFERENCES turns (row) ON DELETE CASCADE,
@@ -201,9 +201,9 @@ CREATE TABLE steps (
 	echo		TEXT,			-- JSON: what the provider wants back unchanged
 	created_at	INTEGER NOT NULL
 ) STRICT;
-INSERT INTO "steps" VALUES(1,1,1,8,0,NULL,1795352413936);
-INSERT INTO "steps" VALUES(2,5,1,8,0,NULL,1795352414086);
-INSERT INTO "steps" VALUES(3,5,2,208,0,NULL,1795352414945);
+INSERT INTO "steps" VALUES(1,1,1,8,0,NULL,1795353296576);
+INSERT INTO "steps" VALUES(2,5,1,8,0,NULL,1795353296794);
+INSERT INTO "steps" VALUES(3,5,2,208,0,NULL,1795353297960);
 CREATE TABLE turns (
 	row		INTEGER PRIMARY KEY,
 	id		TEXT NOT NULL UNIQUE,
@@ -229,11 +229,11 @@ CREATE TABLE turns (
 	content		TEXT,		-- of a queued turn: its message, until it starts
 	system		TEXT
 ) STRICT;
-INSERT INTO "turns" VALUES(1,'turn_08n9yqsgw17gbpc8w801rt4s14',1,1,'done','main','test-model','msg_3ja7p2dr5tramb1hp3mmv2wj7x',0,0,1,13,1795352413771,1795352413998,'stop',6,3,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "turns" VALUES(2,'turn_tnm6kr4h7ezgzqe2drktvygezh',1,2,'error','main','test-model','msg_s3ttzr1hptsg388hcbknffncjq',0,0,14,15,1795352414006,1795352414017,NULL,NULL,NULL,NULL,NULL,'provider_error','no',NULL,NULL);
-INSERT INTO "turns" VALUES(3,'turn_k71d5sr5sjs88mzq2vkhdvjsfa',1,3,'aborted','main','test-model','msg_2y7gareccs4g8w5eq9q93fshjs',0,0,16,20,1795352414024,1795352414036,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "turns" VALUES(4,'turn_51d56va7espjej82rj86wkqrtv',1,0,'aborted','main','test-model','msg_0achvs270z7mxbsxk4ttw3cx8g',0,0,0,NULL,1795352414029,1795352414030,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "turns" VALUES(5,'turn_qnr376zqe2ahvbs11pp54tkxh8',2,2,'waiting','main','test-model','msg_w1e805fa9fsym5e2qp9n58js5x',0,0,1,NULL,1795352414044,NULL,NULL,6,42,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "turns" VALUES(1,'turn_c1c6hdnncpf3ppjq7e6j03qa5f',1,1,'done','main','test-model','msg_7mm7ec8g3jezh6cfdba1t8szh8',0,0,1,13,1795353296347,1795353296692,'stop',6,3,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "turns" VALUES(2,'turn_93w0999mq738xvzy6rhm3w4f0d',1,2,'error','main','test-model','msg_avxe2758pk52wvjpte517ta7y9',0,0,14,15,1795353296704,1795353296716,NULL,NULL,NULL,NULL,NULL,'provider_error','no',NULL,NULL);
+INSERT INTO "turns" VALUES(3,'turn_cy96brkegfqph2k3cbqzybdc94',1,3,'aborted','main','test-model','msg_veb7w2tmrrrsaex99tznhbg6nw',0,0,16,20,1795353296722,1795353296745,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "turns" VALUES(4,'turn_ja6ym8j8av89grzy1x725aywhz',1,0,'aborted','main','test-model','msg_xs8w1f23v685fmz9dskdt71d0p',0,0,0,NULL,1795353296730,1795353296738,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "turns" VALUES(5,'turn_k9d87zadt31jx4v6hgqfbv30y2',2,2,'waiting','main','test-model','msg_q712ph7mz0p1h94ghb6h91304j',0,0,1,NULL,1795353296752,NULL,NULL,6,42,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE INDEX sessions_by_owner ON sessions (owner, updated_at, row);
 CREATE INDEX sessions_not_idle ON sessions (state) WHERE state <> 'idle';
 CREATE INDEX turns_by_session ON turns (session, generation);
