@@ -32,10 +32,20 @@
 #define LIMIT_HTTP_LINGER_MS	2000		/* a closing connection waits for the peer to read our answer */
 #define LIMIT_HTTP_LINGER	(1024 * 1024)	/* ... and throws away up to this many bytes meanwhile */
 
-
 /* --- serving processes (streamerd) --- */
 #define LIMIT_PROCESSES		32	/* of one streamerd: more than a machine with as many cores can feed */
-#define LIMIT_SHARED_TICKETS	(512 * 1024) /* bytes that they share for single-use tickets: 8192 of 64 bytes */
+#define LIMIT_SHARED_TICKETS	(512 * 1024) /* bytes that they share for single-use tickets: a word each */
+
+/* --- who may (streamerd) --- */
+#define LIMIT_OWNER		128		/* bytes of an owner's name; subjects of identity providers fit */
+#define LIMIT_TOKEN		8192		/* a bearer token: of a JWT with many claims; half a head */
+#define LIMIT_JWT_KEYS		16		/* keys of an issuer: each may have to be tried, 0.1 ms for one */
+#define LIMIT_JWT_LEEWAY_MS	30000		/* default of [auth] jwt_leeway: clocks that are kept by NTP */
+#define LIMIT_JWT_LEEWAY_MAX_MS	300000		/* ... and its most: a token is not to live on for long */
+#define LIMIT_TICKET_MS		30000		/* a ticket is used at once, or lost in somebody's log */
+#define LIMIT_TICKETS		65000		/* that can be good at once; the oldest is dropped for a new one */
+#define LIMIT_TICKETS_OWNER	1000		/* given to one owner in LIMIT_TICKET_MS by one process, so that
+						 * one can't displace everybody's */
 
 /* --- SSE out (streamerd) --- */
 #define LIMIT_HEARTBEAT_MS	15000		/* comment line; shorter than any proxy's idle time-out */

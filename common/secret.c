@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/require.h"
 
 #define SECRET_MAX 8192
 
@@ -33,25 +34,30 @@ static ssize_t read_all(int fd, char *p, size_t size)
 	return (ssize_t)n;
 }
 
+char *secret_path(const char *path)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	char *full = NULL;
+
+	if (path[0] == '/' || !dir)
+		full = strdup(path);
+	else
+		REQUIRE(asprintf(&full, "%s/%s", dir, path) > 0);
+	REQUIRE(full);
+	return full;
+}
+
 char *secret_read(const char *path)
 {
+	auto_free char *full = secret_path(path);
 	auto_close int fd = -1;
 	char line[SECRET_MAX +
 		  2]; /* one byte more than allowed shows a longer file; one for the NUL */
-	char full[4096];
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	char *s = NULL;
 	ssize_t n;
 	int error;
 
-	if (path[0] != '/' && dir) {
-		if (snprintf(full, sizeof(full), "%s/%s", dir, path) >= (int)sizeof(full)) {
-			errno = ENAMETOOLONG;
-			return NULL;
-		}
-		path = full;
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(full, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return NULL;
 	n = read_all(fd, line, SECRET_MAX + 1);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/require.h"
@@ -20,28 +21,29 @@
 #include "streamerd/shared.h"
 
 static const struct route routes[] = {
-	{HTTP_POST, "/v1/messages", api_send_message, false},
-	{HTTP_GET, "/v1/sessions", api_list_sessions, false},
-	{HTTP_GET, "/v1/sessions/:", api_get_session, false},
-	{HTTP_DELETE, "/v1/sessions/:", api_delete_session, false},
-	{HTTP_GET, "/v1/sessions/:/messages", api_list_messages, false},
-	{HTTP_GET, "/v1/sessions/:/snapshot", api_snapshot, false},
-	{HTTP_GET, "/v1/sessions/:/events", api_events, false},
-	{HTTP_POST, "/v1/sessions/:/abort", api_abort, false},
-	{HTTP_POST, "/v1/sessions/:/prompts/:", api_resolve_prompt, false},
-	{HTTP_GET, "/healthz", api_healthz, true},
-	{HTTP_GET, "/readyz", api_readyz, true},
-	{HTTP_GET, "/metrics", api_metrics, false},
-	{HTTP_GET, "/", page_serve, true},
-	{HTTP_GET, "/page.js", page_serve, true},
-	{HTTP_GET, "/chat-client.js", page_serve, true},
-	{HTTP_GET, "/chat-state.js", page_serve, true},
-	{HTTP_GET, "/chat-stream.js", page_serve, true},
-	{HTTP_GET, "/chat-tabs.js", page_serve, true},
-	{HTTP_GET, "/chat-view.js", page_serve, true},
-	{HTTP_GET, "/view.js", page_serve, true},
-	{HTTP_GET, "/page.css", page_serve, true},
-	{HTTP_GET, "/icon.svg", page_serve, true},
+	{HTTP_POST, "/v1/messages", api_send_message, ROUTE_TOKEN},
+	{HTTP_GET, "/v1/sessions", api_list_sessions, ROUTE_TOKEN},
+	{HTTP_GET, "/v1/sessions/:", api_get_session, ROUTE_TOKEN},
+	{HTTP_DELETE, "/v1/sessions/:", api_delete_session, ROUTE_TOKEN},
+	{HTTP_GET, "/v1/sessions/:/messages", api_list_messages, ROUTE_TOKEN},
+	{HTTP_GET, "/v1/sessions/:/snapshot", api_snapshot, ROUTE_TOKEN},
+	{HTTP_GET, "/v1/sessions/:/events", api_events, ROUTE_TICKET},
+	{HTTP_POST, "/v1/sessions/:/abort", api_abort, ROUTE_TOKEN},
+	{HTTP_POST, "/v1/sessions/:/prompts/:", api_resolve_prompt, ROUTE_TOKEN},
+	{HTTP_POST, "/v1/tickets", api_issue_ticket, ROUTE_TOKEN},
+	{HTTP_GET, "/healthz", api_healthz, ROUTE_OPEN},
+	{HTTP_GET, "/readyz", api_readyz, ROUTE_OPEN},
+	{HTTP_GET, "/metrics", api_metrics, ROUTE_TOKEN},
+	{HTTP_GET, "/", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/page.js", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/chat-client.js", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/chat-state.js", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/chat-stream.js", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/chat-tabs.js", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/chat-view.js", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/view.js", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/page.css", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/icon.svg", page_serve, ROUTE_OPEN},
 };
 
 /* --- requests --- */
@@ -86,12 +88,45 @@ static void answer_no_route(struct app *app, struct http_request *req, const cha
 			 (struct str){body.data, body.len});
 }
 
+/* How to ask again, as RFC 6750 has it. */
+static void answer_unauthorized(struct app *app, struct http_request *req, const char *why)
+{
+	auto_buf struct buf body = BUF_INIT;
+	auto_buf struct buf h = BUF_INIT;
+
+	buf_adds(&h, "WWW-Authenticate: Bearer");
+	if (http_header(req, "Authorization").p)
+		buf_addf(&h, " error=\"invalid_token\", error_description=\"%s\"", why);
+	buf_adds(&h, "\r\n");
+	reply_add_error(&body, FAULT_UNAUTHORIZED, why, NULL);
+	reply_error_body(app->options, req, FAULT_UNAUTHORIZED, buf_str(&h),
+			 (struct str){body.data, body.len});
+}
+
+/* NULL and the owner, or why not. A header goes before a ticket, which then stays good. */
+static const char *authenticate(struct app *app, struct http_request *req,
+				const struct route_match *match, char owner[LIMIT_OWNER + 1])
+{
+	struct str authorization = http_header(req, "Authorization");
+	struct str ticket = http_query(req, "ticket");
+
+	if (http_header_count(req, "Authorization") > 1)
+		return "there are two Authorization fields";
+	if (match->route->auth != ROUTE_TICKET || !ticket.p || authorization.p ||
+	    auth_is_open(app->auth))
+		return auth_check(app->auth, authorization, clock_wall_ms() / 1000, owner);
+	if (tickets_redeem(app->tickets, ticket, match->params[0], clock_mono_ms(), owner))
+		return NULL;
+	return "the ticket is not good, or not any more";
+}
+
 static void on_request(void *arg, struct http_request *req)
 {
 	struct app *app = arg;
 	struct call_info info = {0};
 	struct route_match match;
-	const char *owner;
+	char owner[LIMIT_OWNER + 1];
+	const char *why;
 	enum fault fault = check_guard(app, req);
 
 	if (fault != FAULT_NONE) {
@@ -109,10 +144,10 @@ static void on_request(void *arg, struct http_request *req)
 		return;
 	}
 	http_set_note(req, match.route->pattern);
-	if (!match.route->open) {
-		owner = auth_owner(app->auth, http_header(req, "Authorization"));
-		if (!owner) {
-			reply_fault(app->options, req, FAULT_UNAUTHORIZED, NULL, NULL);
+	if (match.route->auth != ROUTE_OPEN) {
+		why = authenticate(app, req, &match, owner);
+		if (why) {
+			answer_unauthorized(app, req, why);
 			return;
 		}
 		info.owner = str_of(owner);

@@ -15,12 +15,14 @@
 #include "streamerd/hub.h"
 #include "streamerd/options.h"
 #include "streamerd/route.h"
+#include "streamerd/tickets.h"
 
 struct app {
 	struct event_base *base;  /* borrowed */
 	const char *conf_file;	  /* borrowed */
 	struct options *options;  /* owned */
 	struct auth *auth;	  /* owned */
+	struct tickets *tickets;  /* owned */
 	struct backend *backend;  /* owned */
 	struct hub *hub;	  /* owned */
 	struct http_server *http; /* owned */
@@ -56,6 +58,7 @@ void api_list_messages(struct app *app, struct http_request *req, const struct c
 void api_snapshot(struct app *app, struct http_request *req, const struct call_info *info);
 void api_abort(struct app *app, struct http_request *req, const struct call_info *info);
 void api_resolve_prompt(struct app *app, struct http_request *req, const struct call_info *info);
+void api_issue_ticket(struct app *app, struct http_request *req, const struct call_info *info);
 void api_events(struct app *app, struct http_request *req, const struct call_info *info);
 void api_healthz(struct app *app, struct http_request *req, const struct call_info *info);
 void api_readyz(struct app *app, struct http_request *req, const struct call_info *info);

@@ -1,8 +1,9 @@
 /*
  * auth.c - who is asking. See auth.h.
  *
- * A token is hashed and the hash compared with every line in constant time, without leaving early.
- * Tokens are random and long, so one round of SHA-256 is enough; passwords are not tokens.
+ * A token of ours is hashed and the hash compared with every line in constant time, without leaving
+ * early. Tokens are random and long, so one round of SHA-256 is enough; passwords are not tokens. A
+ * token of an issuer's is jwt.c's to judge.
  */
 #include "streamerd/auth.h"
 
@@ -14,32 +15,29 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/cleanup.h"
 #include "common/require.h"
+#include "common/secret.h"
+#include "streamerd/jwt.h"
 
 struct token {
-	char owner[AUTH_OWNER_LEN + 1];
+	char owner[LIMIT_OWNER + 1];
 	unsigned char hash[crypto_hash_sha256_BYTES];
 };
 
 struct auth {
-	bool open;	      /* mode none */
-	struct token *tokens; /* owned */
+	const struct options *options; /* borrowed */
+	struct token *tokens;	       /* owned */
 	size_t n;
+	struct jwt_keys keys;
+	struct jwt_rules rules;
 };
-
-struct auth *auth_new(void)
-{
-	struct auth *a = calloc(1, sizeof(*a));
-
-	REQUIRE(a);
-	a->open = true;
-	return a;
-}
 
 void auth_free(struct auth *a)
 {
 	if (!a)
 		return;
+	jwt_keys_fini(&a->keys);
 	free(a->tokens);
 	free(a);
 }
@@ -57,7 +55,7 @@ static const char *parse_line(const char *line, struct token *t)
 	const char *end;
 	size_t n, got;
 
-	if (!colon || colon == line || colon - line > AUTH_OWNER_LEN)
+	if (!colon || colon == line || colon - line > LIMIT_OWNER)
 		return "must be owner:sha256-hex";
 	n = (size_t)(colon - line);
 	for (size_t i = 0; i < n; i++) {
@@ -81,19 +79,12 @@ static void trim(char *s)
 		s[--n] = '\0';
 }
 
-struct auth *auth_load(const char *tokens_file, struct conf_error *e)
+/* 0, or -1 with *e filled in. */
+static int read_tokens(struct auth *a, const char *path, FILE *f, struct conf_error *e)
 {
-	struct auth *a = calloc(1, sizeof(*a));
-	FILE *f = fopen(tokens_file, "re");
 	char line[512];
 	const char *why = NULL;
 
-	REQUIRE(a);
-	if (!f) {
-		(void)snprintf(e->text, sizeof(e->text), "%s: %s", tokens_file, strerror(errno));
-		free(a);
-		return NULL;
-	}
 	for (int n = 1; !why && fgets(line, sizeof(line), f); n++) {
 		trim(line);
 		if (*line == '\0' || *line == '#' || *line == ';')
@@ -102,34 +93,93 @@ struct auth *auth_load(const char *tokens_file, struct conf_error *e)
 		REQUIRE(a->tokens);
 		why = parse_line(line, &a->tokens[a->n++]);
 		if (why)
-			(void)snprintf(e->text, sizeof(e->text), "%s:%d: %s", tokens_file, n, why);
+			(void)snprintf(e->text, sizeof(e->text), "%s:%d: %s", path, n, why);
 	}
+	return why ? -1 : 0;
+}
+
+static int read_keys(struct auth *a, const char *path, FILE *f, struct conf_error *e)
+{
+	json_error_t error;
+	json_t *set = json_loadf(f, JSON_REJECT_DUPLICATES, &error);
+	const char *why = set ? jwt_keys_read(set, &a->keys) : NULL;
+
+	json_decref(set);
+	if (!set)
+		(void)snprintf(e->text, sizeof(e->text), "%s:%d: %s", path, error.line, error.text);
+	else if (why)
+		(void)snprintf(e->text, sizeof(e->text), "%s: %s", path, why);
+	return !set || why ? -1 : 0;
+}
+
+struct auth *auth_new(const struct options *o, const char *conf_file, struct conf_error *e)
+{
+	bool jwt = o->auth_mode == AUTH_JWT;
+	const char *name = jwt ? o->jwt_keys_file : o->tokens_file;
+	auto_free char *path = NULL;
+	struct auth *a = calloc(1, sizeof(*a));
+	FILE *f;
+	int r;
+
+	REQUIRE(a);
+	a->options = o;
+	a->rules = (struct jwt_rules){o->jwt_issuer, &o->jwt_audience, o->jwt_leeway_ms / 1000};
+	if (o->auth_mode == AUTH_NONE)
+		return a;
+	path = secret_path(name);
+	f = fopen(path, "re");
+	if (!f) {
+		conf_complain(e, conf_file, "auth", jwt ? "jwt_keys_file" : "tokens_file",
+			      strerror(errno));
+		auth_free(a);
+		return NULL;
+	}
+	r = jwt ? read_keys(a, path, f, e) : read_tokens(a, path, f, e);
 	(void)fclose(f); /* read only: nothing to lose */
-	if (why) {
+	if (r < 0) {
 		auth_free(a);
 		return NULL;
 	}
 	return a;
 }
 
-const char *auth_owner(const struct auth *a, struct str authorization)
+bool auth_is_open(const struct auth *a)
 {
-	static const char scheme[] = "Bearer ";
-	unsigned char hash[crypto_hash_sha256_BYTES];
-	const char *owner = NULL;
-	struct str token = authorization;
+	return a->options->auth_mode == AUTH_NONE;
+}
 
-	if (a->open)
-		return "local";
-	if (token.n < sizeof(scheme) || strncasecmp(token.p, scheme, sizeof(scheme) - 1) != 0)
-		return NULL;
-	token.p += sizeof(scheme) - 1;
-	token.n -= sizeof(scheme) - 1;
+static const char *check_token(const struct auth *a, struct str token, char owner[LIMIT_OWNER + 1])
+{
+	unsigned char hash[crypto_hash_sha256_BYTES];
+	const char *found = NULL;
+
 	(void)crypto_hash_sha256(hash, (const unsigned char *)token.p, token.n); /* can't fail */
 	for (size_t i = 0; i < a->n; i++) {
 		if (sodium_memcmp(hash, a->tokens[i].hash, sizeof(hash)) == 0)
-			owner = a->tokens[i].owner;
+			found = a->tokens[i].owner;
 	}
 	sodium_memzero(hash, sizeof(hash));
-	return owner;
+	if (!found)
+		return "the token is not known";
+	memcpy(owner, found, strlen(found) + 1);
+	return NULL;
+}
+
+const char *auth_check(const struct auth *a, struct str authorization, int64_t now_s,
+		       char owner[LIMIT_OWNER + 1])
+{
+	static const char scheme[] = "Bearer ";
+	struct str token = authorization;
+
+	if (auth_is_open(a)) {
+		memcpy(owner, "local", sizeof("local"));
+		return NULL;
+	}
+	if (token.n < sizeof(scheme) || strncasecmp(token.p, scheme, sizeof(scheme) - 1) != 0)
+		return "a token is needed: Authorization: Bearer TOKEN";
+	token.p += sizeof(scheme) - 1;
+	token.n -= sizeof(scheme) - 1;
+	if (a->options->auth_mode == AUTH_JWT)
+		return jwt_check(&a->keys, &a->rules, token, now_s, owner);
+	return check_token(a, token, owner);
 }

@@ -3,26 +3,33 @@
  *
  * With mode none everybody is the owner "local". With mode tokens a request needs
  * "Authorization: Bearer TOKEN"; the file holds a line `owner:sha256-hex` for each token, so that
- * who reads it can't use it.
+ * who reads it can't use it. With mode jwt the token is one that an issuer signed (jwt.h), and the
+ * file holds the issuer's keys.
  */
 #pragma once
 
-#include <stddef.h>
+#include <stdbool.h>
 
 #include "common/buf.h"
 #include "common/conf.h"
-
-#define AUTH_OWNER_LEN 64 /* longest owner's name */
+#include "common/limits.h"
+#include "streamerd/options.h"
 
 struct auth;
 
-struct auth *auth_new(void); /* mode none */
-/* Reads the tokens. NULL with *e filled in if the file is wrong. */
-struct auth *auth_load(const char *tokens_file, struct conf_error *e);
+/*
+ * Reads what the mode needs. NULL with *e filled in if a file is wrong or can't be read; conf_file
+ * is named then. Borrows o, which must live as long.
+ */
+struct auth *auth_new(const struct options *o, const char *conf_file, struct conf_error *e);
 void auth_free(struct auth *a); /* NULL is fine */
 
+/* Everybody is let in. */
+bool auth_is_open(const struct auth *a);
 /*
- * The owner for the value of an Authorization header (p == NULL: there is none); NULL: nobody.
- * Borrowed. Takes the same time whichever token is right.
+ * NULL if fine, with the owner; else why not (static text, for the client). authorization: the
+ * header's value, p == NULL if there is none. Takes the same time whichever token is right. now_s:
+ * Unix time, for tokens that expire.
  */
-const char *auth_owner(const struct auth *a, struct str authorization);
+const char *auth_check(const struct auth *a, struct str authorization, int64_t now_s,
+		       char owner[LIMIT_OWNER + 1]);

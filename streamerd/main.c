@@ -32,6 +32,7 @@
 #include "common/sock.h"
 #include "streamerd/app.h"
 #include "streamerd/http/http_peer.h"
+#include "streamerd/shared.h"
 #include "streamerd/stats.h"
 
 #define EXIT_CONFIG    78   /* EX_CONFIG of sysexits.h */
@@ -85,9 +86,7 @@ static int load(const char *file, struct options **ret_options, struct auth **re
 
 	if (!o)
 		return -1;
-	*ret_auth = o->auth_mode == AUTH_NONE ? auth_new() : auth_load(o->tokens_file, e);
-	if (!*ret_auth && access(o->tokens_file, R_OK) < 0)
-		conf_complain(e, file, "auth", "tokens_file", strerror(errno));
+	*ret_auth = auth_new(o, file, e);
 	if (!*ret_auth) {
 		options_free(o);
 		return -1;
@@ -120,8 +119,8 @@ static void on_hup(evutil_socket_t sig, short what, void *arg)
 	/* what is open was opened under the old mode, and may be open to the world (SEC-1) */
 	if (options->auth_mode != app->options->auth_mode) {
 		log_error("conf.refused", "error=\"[auth] mode: needs a restart\"");
-		options_free(options);
 		auth_free(auth);
+		options_free(options);
 		return;
 	}
 	listen = options->listen; /* the sockets stay, and so does what is allowed as Host */
@@ -130,8 +129,8 @@ static void on_hup(evutil_socket_t sig, short what, void *arg)
 	dir = options->bus_dir; /* the backend goes on using the old string */
 	options->bus_dir = app->options->bus_dir;
 	app->options->bus_dir = dir;
+	auth_free(app->auth); /* it borrows the options */
 	options_free(app->options);
-	auth_free(app->auth);
 	app->options = options;
 	app->auth = auth;
 	apply(app);
@@ -283,6 +282,7 @@ static int start(struct process *p, uid_t peer_uid)
 	auto_free struct http_net *proxies = NULL;
 	uint64_t watchdog_us;
 
+	app->tickets = tickets_new(shared_tickets());
 	app->hub = hub_new(app->base, on_viewer_ended, app);
 	app->backend = backend_new(app->base, o->bus_dir, peer_uid, &app_backend_ops, app);
 	hub_set_backend(app->hub, app->backend);
@@ -324,6 +324,7 @@ static void stop(struct process *p)
 	hub_free(app->hub);
 	backend_free(app->backend);
 	http_server_free(app->http);
+	tickets_free(app->tickets);
 }
 
 static int run(struct app app, uid_t peer_uid)
@@ -344,8 +345,8 @@ static int run(struct app app, uid_t peer_uid)
 	}
 	stop(&p);
 	event_base_free(p.app.base);
-	options_free(p.app.options);
 	auth_free(p.app.auth);
+	options_free(p.app.options);
 	log_notice("streamerd.stopped", "status=%d", status);
 	return status;
 }
@@ -371,8 +372,8 @@ int main(int argc, char **argv)
 	}
 	app.conf_file = args.conf_file;
 	if (args.check || bus_uid(app.options, &peer_uid) < 0) {
-		options_free(app.options);
 		auth_free(app.auth);
+		options_free(app.options);
 		return args.check ? EXIT_SUCCESS : EXIT_CONFIG;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -145,9 +145,30 @@ static const char *parse_mode(const char *value, void *field)
 		*mode = AUTH_NONE;
 	else if (strcmp(value, "tokens") == 0)
 		*mode = AUTH_TOKENS;
+	else if (strcmp(value, "jwt") == 0)
+		*mode = AUTH_JWT;
 	else
-		return "must be none or tokens";
+		return "must be none, tokens or jwt";
 	return NULL;
+}
+
+static const char *any_name(const char *item)
+{
+	return NULL;
+}
+
+static const char *parse_audience(const char *value, void *field)
+{
+	return parse_names(value, field, any_name);
+}
+
+static const char *parse_leeway(const char *value, void *field)
+{
+	const char *why = conf_seconds(value, field);
+
+	if (why)
+		return why;
+	return *(int64_t *)field <= LIMIT_JWT_LEEWAY_MAX_MS ? NULL : "must be at most 5m";
 }
 
 static const char *parse_level(const char *value, void *field)
@@ -205,46 +226,19 @@ static const struct conf_key keys[] = {
 	{"bus", "user", conf_string, AT(bus_user)},
 	{"auth", "mode", parse_mode, AT(auth_mode)},
 	{"auth", "tokens_file", conf_string, AT(tokens_file)},
+	{"auth", "jwt_keys_file", conf_string, AT(jwt_keys_file)},
+	{"auth", "jwt_issuer", conf_string, AT(jwt_issuer)},
+	{"auth", "jwt_audience", parse_audience, AT(jwt_audience)},
+	{"auth", "jwt_leeway", parse_leeway, AT(jwt_leeway_ms)},
 	{"auth", "allowed_origins", parse_origins, AT(allowed_origins)},
 	{"auth", "allowed_hosts", parse_hosts, AT(allowed_hosts)},
 	{"general", "log_level", parse_level, AT(log_level)},
 };
 
-/* The line of the last "key" in [section], 0 if it is not in the file. */
-static int line_of(const char *file, const char *section, const char *key)
-{
-	FILE *f = fopen(file, "re");
-	char text[1024], name[64], want[80];
-	bool inside = false;
-	int line = 0, found = 0;
-
-	if (!f)
-		return 0;
-	(void)snprintf(want, sizeof(want), "[%s]", section);
-	while (fgets(text, sizeof(text), f)) {
-		const char *s = text + strspn(text, " \t");
-
-		line++;
-		if (*s == '[')
-			inside = strncmp(s, want, strlen(want)) == 0;
-		else if (inside && sscanf(s, "%63[^=: \t]", name) == 1 && strcmp(name, key) == 0)
-			found = line;
-	}
-	(void)fclose(f); /* read only: nothing to lose */
-	return found;
-}
-
 static int wrong(struct conf_error *e, const char *file, const char *section, const char *key,
 		 const char *why)
 {
-	int line = line_of(file, section, key);
-
-	if (line)
-		(void)snprintf(e->text, sizeof(e->text), "%s:%d: [%s] %s: %s", file, line, section,
-			       key, why);
-	else
-		(void)snprintf(e->text, sizeof(e->text), "%s: [%s] %s: %s", file, section, key,
-			       why);
+	conf_complain(e, file, section, key, why);
 	return -1;
 }
 
@@ -255,11 +249,13 @@ static int check_whole(const char *file, const struct options *o, struct conf_er
 		return wrong(e, file, "bus", "dir", "is missing");
 	if (o->auth_mode == AUTH_TOKENS && !o->tokens_file)
 		return wrong(e, file, "auth", "mode", "tokens needs a tokens_file");
+	if (o->auth_mode == AUTH_JWT && !o->jwt_keys_file)
+		return wrong(e, file, "auth", "mode", "jwt needs a jwt_keys_file");
 	for (size_t i = 0; i < o->listen.n; i++) {
 		if (o->auth_mode == AUTH_NONE && !options_unix_path(o->listen.v[i]) &&
 		    !sock_is_loopback(o->listen.v[i]))
 			return wrong(e, file, "http", "listen",
-				     "beyond loopback needs [auth] mode = tokens");
+				     "beyond loopback needs [auth] mode = tokens or jwt");
 	}
 	return 0;
 }
@@ -278,6 +274,7 @@ struct options *options_load(const char *file, struct conf_error *e)
 	o->body_ms = LIMIT_HTTP_BODY_MS;
 	o->idle_ms = LIMIT_HTTP_IDLE_MS;
 	o->write_ms = LIMIT_HTTP_WRITE_MS;
+	o->jwt_leeway_ms = LIMIT_JWT_LEEWAY_MS;
 	if (conf_load(file, &schema, o, e) < 0 || check_whole(file, o, e) < 0) {
 		options_free(o);
 		return NULL;
@@ -298,6 +295,9 @@ void options_free(struct options *o)
 	free(o->bus_dir);
 	free(o->bus_user);
 	free(o->tokens_file);
+	free(o->jwt_keys_file);
+	free(o->jwt_issuer);
+	names_clear(&o->jwt_audience);
 	free(o->log_level);
 	free(o);
 }

@@ -2,8 +2,8 @@
  * options.h - streamerd.conf, read and checked as a whole.
  *
  * Unknown sections and keys are errors. Whatever is wrong is one line that names file, line and
- * key. On SIGHUP the file is read again; what can change then are the tokens, the lists of origins
- * and hosts, max_viewers_per_owner and the log level.
+ * key. On SIGHUP the file is read again; what can change then are the tokens or keys and what is
+ * demanded of tokens, the lists of origins and hosts, max_viewers_per_owner and the log level.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 
 #include "common/conf.h"
 
-enum auth_mode { AUTH_NONE, AUTH_TOKENS };
+enum auth_mode { AUTH_NONE, AUTH_TOKENS, AUTH_JWT };
 
 /* A comma-separated list. */
 struct names {
@@ -27,7 +27,7 @@ struct options {
 	int max_connections; /* viewers included */
 	int max_connections_per_address;
 	int max_viewers_per_owner;
-	struct names trusted_proxies; /* as http_net_parse() reads them */
+	struct names trusted_proxies;		     /* as http_net_parse() reads them */
 	int64_t head_ms, body_ms, idle_ms, write_ms; /* *_timeout */
 	/* [bus] */
 	char *bus_dir;
@@ -35,6 +35,10 @@ struct options {
 	/* [auth] */
 	enum auth_mode auth_mode;
 	char *tokens_file;
+	char *jwt_keys_file;
+	char *jwt_issuer; /* NULL: any */
+	struct names jwt_audience;
+	int64_t jwt_leeway_ms;
 	struct names allowed_origins;
 	struct names allowed_hosts;
 	/* [general] */

@@ -83,8 +83,6 @@ void reply_error_body(const struct options *o, struct http_request *req, enum fa
 	buf_adds(&h, NO_STORE);
 	if (status == 503 || status == 429)
 		buf_adds(&h, "Retry-After: 1\r\n");
-	if (status == 401)
-		buf_adds(&h, "WWW-Authenticate: Bearer\r\n");
 	buf_adds(&h, headers);
 	reply_with(o, req, status, "application/json", buf_str(&h), body);
 }

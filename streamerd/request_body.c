@@ -60,14 +60,15 @@ static json_t *read_object(struct str media_type, struct str body, const char *c
 {
 	json_t *root, *value;
 	const char *key;
-	char why[120];
 
 	if (!is_json_media_type(media_type)) {
 		(void)fail(e, FAULT_UNSUPPORTED_MEDIA_TYPE, "", "%s",
 			   fault_message(FAULT_UNSUPPORTED_MEDIA_TYPE));
 		return NULL;
 	}
-	root = json_read(body.p ? body.p : "", body.n, why, sizeof(why));
+	/* a name that stands twice would mean one thing here and another to who looks before us */
+	root = json_loadb(body.p ? body.p : "", body.n,
+			  JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
 	if (!root) {
 		/* the parser's words may quote the input, cut anywhere: only the place is told */
 		(void)fail(e, FAULT_BAD_JSON, "", "%s", fault_message(FAULT_BAD_JSON));
@@ -346,6 +347,31 @@ void abort_body_fini(struct abort_body *a)
 {
 	json_decref(a->root);
 	a->root = NULL;
+}
+
+int request_body_ticket(struct str media_type, struct str body, struct ticket_body *ret,
+			struct body_error *e)
+{
+	static const char *const known[] = {"session_id", NULL};
+	struct ticket_body b = {0};
+
+	if (body.n > 0) {
+		b.root = read_object(media_type, body, known, e);
+		if (!b.root)
+			return -1;
+		if (take_id(b.root, "session_id", FAULT_SESSION_NOT_FOUND, &b.session_id, e) < 0) {
+			ticket_body_fini(&b);
+			return -1;
+		}
+	}
+	*ret = b;
+	return 0;
+}
+
+void ticket_body_fini(struct ticket_body *b)
+{
+	json_decref(b->root);
+	b->root = NULL;
 }
 
 int request_body_answer(struct str media_type, struct str body, struct answer_body *ret,

@@ -40,6 +40,15 @@ int request_body_abort(struct str media_type, struct str body, struct abort_body
 		       struct body_error *e);
 void abort_body_fini(struct abort_body *a);
 
+/* {session_id?}, or no body at all. */
+struct ticket_body {
+	json_t *root; /* owned, may be NULL */
+	struct str session_id;
+};
+int request_body_ticket(struct str media_type, struct str body, struct ticket_body *ret,
+			struct body_error *e);
+void ticket_body_fini(struct ticket_body *b);
+
 /* An answer to a prompt: {allow, remember?} or {answers}. Whether it fits the prompt is the
  * worker's to say (422); here it only has to be such an object. */
 struct answer_body {

@@ -7,7 +7,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/buf.h"
@@ -19,11 +18,18 @@ struct app;
 struct call_info;
 typedef void (*route_fn)(struct app *app, struct http_request *req, const struct call_info *info);
 
+/* What lets a request in. */
+enum route_auth {
+	ROUTE_TOKEN,
+	ROUTE_OPEN,   /* nothing is needed */
+	ROUTE_TICKET, /* an event stream: a token, or a ticket in the URL */
+};
+
 struct route {
 	enum http_method method;
 	const char *pattern;
 	route_fn fn;
-	bool open; /* answered without a token too */
+	enum route_auth auth;
 };
 
 struct route_match {

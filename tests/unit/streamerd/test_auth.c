@@ -53,23 +53,22 @@ START_TEST(a_token_names_its_owner)
 {
 	unsigned char hash[32];
 	char hex[65], text[400];
-	const char *path, *owner;
+	struct options o = {.auth_mode = AUTH_TOKENS};
+	char owner[LIMIT_OWNER + 1] = "nobody";
 	struct conf_error e;
+	const char *why;
 	struct auth *a;
 
 	(void)crypto_hash_sha256(hash, (const unsigned char *)"second", 6);
 	(void)sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
 	(void)snprintf(text, sizeof(text), "# people\n\nalice:" SECRET "\r\nbob:%s\n", hex);
-	path = file_with(text);
-	a = auth_load(path, &e);
+	o.tokens_file = (char *)(uintptr_t)file_with(text);
+	a = auth_new(&o, "x.conf", &e);
 	ck_assert_ptr_nonnull(a);
-	(void)unlink(path);
-	owner = auth_owner(a, (struct str){headers[_i].header,
-					   headers[_i].header ? strlen(headers[_i].header) : 0});
-	if (headers[_i].owner)
-		ck_assert_str_eq(owner, headers[_i].owner);
-	else
-		ck_assert_ptr_null(owner);
+	(void)unlink(o.tokens_file);
+	why = auth_check(a, str_of(headers[_i].header), 0, owner);
+	ck_assert_int_eq(why == NULL, headers[_i].owner != NULL);
+	ck_assert_str_eq(owner, headers[_i].owner ? headers[_i].owner : "nobody");
 	auth_free(a);
 }
 END_TEST
@@ -85,34 +84,81 @@ static const char *const bad_tokens[] = {
 	"al ice:" SECRET,
 	"al/ice:" SECRET,
 	"alice:" SECRET " x",
-	"a123456789012345678901234567890123456789012345678901234567890123456789:" SECRET,
+	"a12345678901234567890123456789012345678901234567890123456789"
+	"123456789012345678901234567890123456789012345678901234567890123456789:" SECRET,
 };
 
 /* RUN-1 */
 START_TEST(a_bad_line_in_the_tokens_file_is_named)
 {
 	char text[400], where[80];
+	struct options o = {.auth_mode = AUTH_TOKENS};
 	struct conf_error e;
-	const char *path;
 
 	(void)snprintf(text, sizeof(text), "bob:" SECRET "\n%s\n", bad_tokens[_i]);
-	path = file_with(text);
-	ck_assert_ptr_null(auth_load(path, &e));
-	(void)snprintf(where, sizeof(where), "%s:2: ", path);
+	o.tokens_file = (char *)(uintptr_t)file_with(text);
+	ck_assert_ptr_null(auth_new(&o, "x.conf", &e));
+	(void)snprintf(where, sizeof(where), "%s:2: ", o.tokens_file);
 	ck_assert_msg(strncmp(e.text, where, strlen(where)) == 0, "%s", e.text);
-	(void)unlink(path);
+	(void)unlink(o.tokens_file);
 }
 END_TEST
 
 START_TEST(without_tokens_everybody_is_local)
 {
-	struct auth *a = auth_new();
+	struct options o = {.auth_mode = AUTH_NONE};
+	char owner[LIMIT_OWNER + 1];
+	struct conf_error e;
+	struct auth *a = auth_new(&o, "x.conf", &e);
+
+	ck_assert(auth_is_open(a));
+	ck_assert_ptr_null(auth_check(a, str_of(NULL), 0, owner));
+	ck_assert_str_eq(owner, "local");
+	auth_free(a);
+}
+END_TEST
+
+/* RUN-1, SEC-2: a file that can't be read or holds no keys is named. */
+START_TEST(a_file_that_is_no_use_is_named)
+{
+	struct options o = {.auth_mode = AUTH_TOKENS, .tokens_file = "/nonexistent/tokens"};
 	struct conf_error e;
 
-	ck_assert_str_eq(auth_owner(a, (struct str){NULL, 0}), "local");
+	ck_assert_ptr_null(auth_new(&o, "x.conf", &e));
+	ck_assert_ptr_nonnull(strstr(e.text, "x.conf: [auth] tokens_file: "));
+	o.auth_mode = AUTH_JWT;
+	o.jwt_keys_file = "/nonexistent/keys";
+	ck_assert_ptr_null(auth_new(&o, "x.conf", &e));
+	ck_assert_ptr_nonnull(strstr(e.text, "x.conf: [auth] jwt_keys_file: "));
+	o.jwt_keys_file = (char *)(uintptr_t)file_with("{\n\"keys\": x}");
+	ck_assert_ptr_null(auth_new(&o, "x.conf", &e));
+	ck_assert_msg(strncmp(e.text, o.jwt_keys_file, strlen(o.jwt_keys_file)) == 0 &&
+			      strstr(e.text, ":2: "),
+		      "%s", e.text);
+	(void)unlink(o.jwt_keys_file);
+	o.jwt_keys_file = (char *)(uintptr_t)file_with("{\"keys\": []}");
+	ck_assert_ptr_null(auth_new(&o, "x.conf", &e));
+	ck_assert_ptr_nonnull(strstr(e.text, ": has no key"));
+	(void)unlink(o.jwt_keys_file);
+}
+END_TEST
+
+/* SEC-2: a relative name is a credential of the service's. */
+START_TEST(files_may_be_credentials)
+{
+	struct options o = {.auth_mode = AUTH_TOKENS};
+	char owner[LIMIT_OWNER + 1];
+	struct conf_error e;
+	const char *path = file_with("alice:" SECRET "\n");
+	struct auth *a;
+
+	ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", "/tmp", 1), 0);
+	o.tokens_file = (char *)(uintptr_t)path + strlen("/tmp/");
+	a = auth_new(&o, "x.conf", &e);
+	(void)unlink(path);
+	ck_assert_msg(a != NULL, "%s", a ? "" : e.text);
+	ck_assert_ptr_null(auth_check(a, str_of("Bearer secret"), 0, owner));
 	auth_free(a);
-	ck_assert_ptr_null(auth_load("/nonexistent/tokens", &e));
-	ck_assert_ptr_nonnull(strstr(e.text, "/nonexistent/tokens"));
 }
 END_TEST
 
@@ -152,6 +198,9 @@ static const struct {
 	{"[auth]\nallowed_hosts = http://x\n", 2, "allowed_hosts"},
 	{"[general]\nlog_level = loud\n", 2, "log_level"},
 	{BUS "[auth]\nmode = tokens\n", 4, "tokens_file"},
+	{BUS "[auth]\nmode = jwt\ntokens_file = /etc/t\n", 4, "jwt_keys_file"},
+	{"[auth]\njwt_leeway = 301\n", 2, "jwt_leeway"},
+	{"[auth]\njwt_audience = ,\n", 2, "jwt_audience"},
 	{BUS "[http]\nlisten = 0.0.0.0:80\n", 4, "listen"},
 	{BUS "[http]\nlisten = 127.0.0.1:80, [::]:80\n", 4, "listen"},
 	{BUS "[http]\nlisten = 192.168.1.1:80\n[auth]\nmode = none\n", 4, "listen"},
@@ -200,7 +249,8 @@ START_TEST(every_key_is_read)
 		"trusted_proxies = 10.0.0.0/8, unix\nmax_viewers_per_owner = 5\nhead_timeout = "
 		"1\nbody_timeout = 2\n"
 		"idle_timeout = 3\nwrite_timeout = 500ms\n" BUS "user = nobody\n"
-		"[auth]\nmode = tokens\ntokens_file = /etc/t\n"
+		"[auth]\nmode = tokens\ntokens_file = /etc/t\njwt_keys_file = /etc/k\n"
+		"jwt_issuer = https://id\njwt_audience = a, b\njwt_leeway = 5m\n"
 		"allowed_origins = "
 		"https://a.example,http://b.example:8080\nallowed_hosts = a.example\n"
 		"[general]\nlog_level = debug\n");
@@ -223,6 +273,10 @@ START_TEST(every_key_is_read)
 	ck_assert_str_eq(o->allowed_origins.v[1], "http://b.example:8080");
 	ck_assert_str_eq(o->allowed_hosts.v[0], "a.example");
 	ck_assert_str_eq(o->log_level, "debug");
+	ck_assert_str_eq(o->jwt_keys_file, "/etc/k");
+	ck_assert_str_eq(o->jwt_issuer, "https://id");
+	ck_assert_str_eq(o->jwt_audience.v[1], "b");
+	ck_assert_int_eq(o->jwt_leeway_ms, LIMIT_JWT_LEEWAY_MAX_MS);
 	options_free(o);
 }
 END_TEST
@@ -242,6 +296,8 @@ int main(void)
 	tcase_add_loop_test(t, a_token_names_its_owner, 0, N(headers));
 	tcase_add_loop_test(t, a_bad_line_in_the_tokens_file_is_named, 0, N(bad_tokens));
 	tcase_add_test(t, without_tokens_everybody_is_local);
+	tcase_add_test(t, a_file_that_is_no_use_is_named);
+	tcase_add_test(t, files_may_be_credentials);
 	tcase_add_loop_test(t, a_bad_configuration_is_named_by_file_line_and_key, 0, N(bad_confs));
 	tcase_add_test(t, a_small_configuration_has_defaults);
 	tcase_add_test(t, every_key_is_read);

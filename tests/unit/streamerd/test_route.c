@@ -12,12 +12,12 @@ static void none(struct app *app, struct http_request *req, const struct call_in
 }
 
 static const struct route routes[] = {
-	{HTTP_GET, "/", none, true},
-	{HTTP_GET, "/things", none, false},
-	{HTTP_POST, "/things", none, false},
-	{HTTP_GET, "/things/:", none, false},
-	{HTTP_DELETE, "/things/:", none, false},
-	{HTTP_POST, "/things/:/parts/:", none, false},
+	{HTTP_GET, "/", none, ROUTE_OPEN},
+	{HTTP_GET, "/things", none, ROUTE_TOKEN},
+	{HTTP_POST, "/things", none, ROUTE_TOKEN},
+	{HTTP_GET, "/things/:", none, ROUTE_TOKEN},
+	{HTTP_DELETE, "/things/:", none, ROUTE_TOKEN},
+	{HTTP_POST, "/things/:/parts/:", none, ROUTE_TOKEN},
 };
 
 /* API-1: method, path, row (-1: none), what Allow says, parameters */
