@@ -12,6 +12,7 @@
 #undef _FILE_OFFSET_BITS /* both names of each function are wanted */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -72,7 +73,7 @@ __attribute__((constructor)) static void begin(void)
 	const char *path = getenv("FAULT_CONTROL");
 	int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
-	void *map;
+	void *map, *first;
 
 	if (fd >= 0)
 		(void)close(fd);
@@ -84,7 +85,16 @@ __attribute__((constructor)) static void begin(void)
 		     : mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (fd >= 0)
 		(void)close(fd);
+	(void)backtrace(&first, 1); /* loads what it needs */
 	control = map == MAP_FAILED ? NULL : map;
+}
+
+/* Which of thousands of allocations it was, into the daemon's log. */
+static void say_where(void)
+{
+	void *frames[24];
+
+	backtrace_symbols_fd(frames, backtrace(frames, 24), STDERR_FILENO);
 }
 
 static int fails(enum function f)
@@ -103,6 +113,8 @@ static int fails(enum function f)
 	if (left != 1)
 		return 0;
 	__atomic_add_fetch(&control->hits, 1, __ATOMIC_SEQ_CST);
+	if (f == ALLOC)
+		say_where();
 	errno = (int)control->error;
 	return 1;
 }
