@@ -54,7 +54,7 @@ ONLY = (os.environ.get("FAULT", "").split(":") + [""] * 4)[:4]
 SECONDS = float(os.environ.get("FAULT_SECONDS") or (3600 if FULL else 6 * SCALE))
 EACH = 2  # of each fault in a short run
 # How a turn may end other than with its answer.
-STATED = ("provider_unreachable", "provider_truncated", "persist_error", "worker_crashed")
+STATED = ("provider_unreachable", "provider_timeout", "provider_truncated", "persist_error", "worker_crashed")
 # A REQUIRE is for our own bugs, and for memory that is not there: no answer could be built without it.
 MAY_ABORT = ("mmap", "malloc")
 DIED = re.compile(r"worker\.died .* signal=(\d+)")
@@ -186,6 +186,8 @@ class Bench:
             self.shim = shim.Shim(self.t)
         self.t.chatd_extra = (f"[tools kit]\ncommand = {sys.executable} {SERVER} {self.t.dir}/journal\n"
                               f"permission = allow\nask_tools = risky\n")
+        # libcurl that lacks memory while it connects may fall silent: only the time-out ends that
+        self.t.providers["main"]["first_byte_timeout"] = 5 * SCALE
         self.t.write_conf()
         self.t.start()
 
