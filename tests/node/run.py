@@ -1,7 +1,7 @@
-"""Runs a suite of the client module under node, as TAP:  run.py SUITE.mjs
+"""Runs a suite of the client module under node, as TAP:  run.py SUITE.mjs [npm]
 
-Skipped where node is not to be had (20 or newer). Suites that need npm's packages are given their folder
-in NODE_MODULES, or say in a skipped test why it can't be had.
+Skipped where node is not to be had (20 or newer). `npm`: the suite needs the packages of tests/node/package.json; it finds
+them in NODE_MODULES, and is skipped with the reason where they can't be had.
 """
 
 import os
@@ -9,6 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
+
+from lib import npm
+from lib.tap import Skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OLDEST = 20
@@ -27,7 +30,13 @@ def main():
     major = re.match(r"v(\d+)", version)
     if not major or int(major.group(1)) < OLDEST:
         skip(f"node {version.strip()} is older than {OLDEST}")
-    return subprocess.run([node, "--test-reporter=tap", os.path.join(HERE, sys.argv[1])], check=False).returncode
+    env = dict(os.environ)
+    if "npm" in sys.argv[2:]:
+        try:
+            env["NODE_MODULES"] = os.path.dirname(npm.bin_folder())
+        except Skip as why:
+            skip(str(why))
+    return subprocess.run([node, "--test-reporter=tap", os.path.join(HERE, sys.argv[1])], env=env, check=False).returncode
 
 
 if __name__ == "__main__":

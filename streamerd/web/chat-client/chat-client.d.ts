@@ -265,7 +265,8 @@ export class ChatError extends Error {
 /** Splits the bytes of an event stream into frames, by the letter of the HTML standard. */
 export class SseReader {
   constructor(on: {
-    event(frame: { id: string; name: string; data: string }): void;
+    /** `id` stays the last one given; `hasId`: this very event gave it. */
+    event(frame: { id: string; hasId: boolean; name: string; data: string }): void;
     retry?(ms: number): void;
     comment?(text: string): void;
   });
@@ -295,6 +296,11 @@ export interface ClientOptions {
   callTimeout?: number;
   callPatience?: number;
   sendPatience?: number;
+  /**
+   * Browsers: one connection for all tabs that give the same name, for the same `baseUrl`. Default: on, unless there is a
+   * `token` or there are `headers` (then name the user who they speak for), or Web Locks or BroadcastChannel are missing. false: off.
+   */
+  share?: string | false;
   /** Replaces clock, fetch and the browser's parts in tests. */
   environment?: Record<string, unknown>;
 }

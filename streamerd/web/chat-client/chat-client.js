@@ -12,7 +12,7 @@
 // It keeps nothing between two visits, draws nothing, and reads no token from anywhere: those are
 // the business of who uses it.
 import { backoff, ChatError, errorOf, networkError, Stream } from "./chat-stream.js";
-import { Own } from "./chat-tabs.js";
+import { Own, Shared } from "./chat-tabs.js";
 import { ChatView } from "./chat-view.js";
 
 export { eventNames, initialState, plainText, prepend, reduce, runningAnswer, Text } from "./chat-state.js";
@@ -72,7 +72,9 @@ export class ChatClient {
       const token = typeof options.token === "function" ? await options.token() : options.token;
       return { ...options.headers, ...(token ? { Authorization: "Bearer " + token } : {}) };
     };
-    this.lines = new Own(this);
+    const share = options.share ?? (options.token || options.headers ? false : "");
+    const canShare = share !== false && this.#env.locks && this.#env.BroadcastChannel;
+    this.lines = canShare ? new Shared(this, this.#env, this.#o.baseUrl + " " + share, this.#o.heartbeatTimeout) : new Own(this);
   }
 
   // The view on a session: the same object for the same id while somebody uses it.

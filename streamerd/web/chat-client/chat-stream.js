@@ -9,7 +9,7 @@
 
 const MAX_EVENT = 64 * 1024 * 1024; // characters of one event: twice what the server can send
 
-// Takes the bytes as they come and calls on.event({id, name, data}) for each whole event,
+// Takes the bytes as they come and calls on.event({id, hasId, name, data}) for each whole event,
 // on.retry(ms) and on.comment(text). Half an event at the end of a stream is none.
 export class SseReader {
   #on;
@@ -19,7 +19,8 @@ export class SseReader {
   #afterCr = false;
   #data = [];
   #name = "";
-  #id = ""; // of the event at hand
+  #id = ""; // the last one that was given
+  #hasId = false; // by the event at hand
   lastId = "";
 
   constructor(on) {
@@ -68,18 +69,20 @@ export class SseReader {
     this.#count(line.length);
     if (field === "data") this.#data.push(value);
     else if (field === "event") this.#name = value;
-    else if (field === "id" && !value.includes("\0")) this.#id = value;
+    else if (field === "id" && !value.includes("\0")) [this.#id, this.#hasId] = [value, true];
     else if (field === "retry" && /^[0-9]+$/.test(value)) this.#on.retry?.(Number(value));
   }
 
   #dispatch() {
     const data = this.#data;
     const name = this.#name;
+    const hasId = this.#hasId;
     this.lastId = this.#id;
+    this.#hasId = false;
     this.#data = [];
     this.#name = "";
     this.#size = 0;
-    if (data.length) this.#on.event({ id: this.lastId, name: name || "message", data: data.join("\n") });
+    if (data.length) this.#on.event({ id: this.lastId, hasId, name: name || "message", data: data.join("\n") });
   }
 }
 
@@ -211,7 +214,7 @@ export class Stream {
     this.#expect(this.#o.headTimeout, abort, "The server did not answer in time.");
     try {
       response = await this.#env.fetch(this.#on.url(), {
-        headers: { Accept: "text/event-stream", ...(await this.#o.headers()) },
+        headers: { Accept: "text/event-stream", ...(await this.#o.headers()), ...this.#on.headers?.() },
         credentials: this.#o.credentials, cache: "no-store", signal: abort.signal,
       });
     } catch (error) {
