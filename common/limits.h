@@ -61,6 +61,11 @@
 #define LIMIT_REPLAY_PAGES	4		/* fetched pages that a feed keeps for others to share */
 #define LIMIT_REPLAY_MEMORY	(64 * 1024 * 1024) /* all replay pages of one streamerd; viewers wait beyond it */
 #define LIMIT_VIEWERS_OWNER	20000		/* default of [http] max_viewers_per_owner */
+#define LIMIT_BUNDLE_SESSIONS	512		/* followed by one stream for several; more cursors fit into no head */
+#define LIMIT_BUNDLE_SLICE	(16 * 1024)	/* of one session before it is the next one's turn on such a stream */
+#define LIMIT_BUNDLE_SNAPSHOTS	16		/* that such a stream waits for or sends at once, of one worker's sessions */
+#define LIMIT_SINCE_OVERLAP_MS	10000		/* what changed so long before `since` counts too: clocks and commits differ */
+#define LIMIT_SINCE_RETURN_MS	60000		/* `since` of a stream that returns without saying it: EventSource is back sooner */
 
 /* --- the bus --- */
 #define LIMIT_FRAME	(32 * 1024 * 1024) /* one message: a snapshot of the longest turn fits, escaped */

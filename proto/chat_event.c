@@ -45,7 +45,10 @@ void chat_event_add_json(struct buf *b, const struct chat_event *e)
 	REQUIRE(e->payload.n >= 2 && e->payload.p[0] == '{');
 	buf_reserve(b, e->payload.n + 256);
 	buf_adds(b, "{\"session_id\":");
-	json_add_string(b, e->session_id.p, e->session_id.n);
+	if (e->session_id.n)
+		json_add_string(b, e->session_id.p, e->session_id.n);
+	else
+		buf_adds(b, "null");
 	buf_adds(b, ",\"turn_id\":");
 	if (e->turn_id.n)
 		json_add_string(b, e->turn_id.p, e->turn_id.n);

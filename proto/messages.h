@@ -29,6 +29,13 @@
  *                 replayed: events as a bin of concatenated records (see replay.h), or fault
  *                 bad_field with a `reason` why that cursor can't be served: too_old, unknown,
  *                 ahead, other_history.
+ *   watch_owner   the reply's body is {"active":[id…],"changed":[id…]}: of the owner's sessions that
+ *                 this worker has, those that run or wait, and those that changed at `since` (Unix
+ *                 ms; 0: none are asked for) or later. From the reply on each event with which a
+ *                 session of that owner begins or ends to be (a turn starts or is resumed, it is
+ *                 deleted) is also sent as `activity`, with the watcher's number `sub`. Asked again
+ *                 with the same number it only answers.
+ *   activity      the committed event; behind the `event` of it, if there is one.
  */
 #pragma once
 
@@ -36,7 +43,7 @@
 
 #include "common/buf.h"
 
-#define PROTO_VERSION 1
+#define PROTO_VERSION 2 /* 2: watch_owner */
 
 enum msg_sender { FROM_STREAMERD = 1, FROM_WORKER = 2, FROM_BOTH = 3 };
 
@@ -61,6 +68,10 @@ enum msg_sender { FROM_STREAMERD = 1, FROM_WORKER = 2, FROM_BOTH = 3 };
 #define REPLAY_F(U, I, S, B)	     U(req) S(owner) S(session_id) U(generation) U(seq)
 #define REPLAYED_F(U, I, S, B)	     U(req) U(fault) S(reason) U(count) B(events)
 #define EVENT_F(U, I, S, B)	     U(sub) U(generation) U(seq) I(ts) U(type) S(turn_id) B(payload)
+#define WATCH_OWNER_F(U, I, S, B)    U(req) S(owner) U(sub) I(since)
+#define UNWATCH_OWNER_F(U, I, S, B)  U(sub)
+#define ACTIVITY_F(U, I, S, B) \
+	U(sub) S(session_id) U(generation) U(seq) I(ts) U(type) S(turn_id) B(payload)
 
 /* number, NAME, name, who may send it */
 #define PROTO_MESSAGES(M)                                     \
@@ -69,6 +80,7 @@ enum msg_sender { FROM_STREAMERD = 1, FROM_WORKER = 2, FROM_BOTH = 3 };
 	M(3, EVENT, event, FROM_WORKER)                       \
 	M(4, SNAPSHOT, snapshot, FROM_WORKER)                 \
 	M(5, REPLAYED, replayed, FROM_WORKER)                 \
+	M(6, ACTIVITY, activity, FROM_WORKER)                 \
 	M(10, SEND_MESSAGE, send_message, FROM_STREAMERD)     \
 	M(11, LIST_SESSIONS, list_sessions, FROM_STREAMERD)   \
 	M(12, GET_SESSION, get_session, FROM_STREAMERD)       \
@@ -80,7 +92,9 @@ enum msg_sender { FROM_STREAMERD = 1, FROM_WORKER = 2, FROM_BOTH = 3 };
 	M(20, SUBSCRIBE, subscribe, FROM_STREAMERD)           \
 	M(21, UNSUBSCRIBE, unsubscribe, FROM_STREAMERD)       \
 	M(22, GET_SNAPSHOT, get_snapshot, FROM_STREAMERD)     \
-	M(23, REPLAY, replay, FROM_STREAMERD)
+	M(23, REPLAY, replay, FROM_STREAMERD)                 \
+	M(24, WATCH_OWNER, watch_owner, FROM_STREAMERD)       \
+	M(25, UNWATCH_OWNER, unwatch_owner, FROM_STREAMERD)
 
 enum msg_type {
 #define M(num, NAME, name, sender) MSG_##NAME = num,

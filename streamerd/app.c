@@ -28,6 +28,7 @@ static const struct route routes[] = {
 	{HTTP_GET, "/v1/sessions/:/messages", api_list_messages, ROUTE_TOKEN},
 	{HTTP_GET, "/v1/sessions/:/snapshot", api_snapshot, ROUTE_TOKEN},
 	{HTTP_GET, "/v1/sessions/:/events", api_events, ROUTE_TICKET},
+	{HTTP_GET, "/v1/events", api_events_of_several, ROUTE_TICKET},
 	{HTTP_POST, "/v1/sessions/:/abort", api_abort, ROUTE_TOKEN},
 	{HTTP_POST, "/v1/sessions/:/prompts/:", api_resolve_prompt, ROUTE_TOKEN},
 	{HTTP_POST, "/v1/tickets", api_issue_ticket, ROUTE_TOKEN},
@@ -206,7 +207,12 @@ static void on_event(void *arg, const struct msg_event *e)
 	hub_on_event(((struct app *)arg)->hub, e);
 }
 
-const struct backend_ops app_backend_ops = {on_up, on_down, on_event};
+static void on_activity(void *arg, const struct msg_activity *a)
+{
+	hub_on_activity(((struct app *)arg)->hub, a);
+}
+
+const struct backend_ops app_backend_ops = {on_up, on_down, on_event, on_activity};
 
 /* A request that a worker is asked about. */
 struct forwarded {

@@ -60,6 +60,7 @@ void api_abort(struct app *app, struct http_request *req, const struct call_info
 void api_resolve_prompt(struct app *app, struct http_request *req, const struct call_info *info);
 void api_issue_ticket(struct app *app, struct http_request *req, const struct call_info *info);
 void api_events(struct app *app, struct http_request *req, const struct call_info *info);
+void api_events_of_several(struct app *app, struct http_request *req, const struct call_info *info);
 void api_healthz(struct app *app, struct http_request *req, const struct call_info *info);
 void api_readyz(struct app *app, struct http_request *req, const struct call_info *info);
 void api_metrics(struct app *app, struct http_request *req, const struct call_info *info);

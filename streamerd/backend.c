@@ -178,6 +178,16 @@ static const char *take_event(struct backend *b, const struct msg_event *e)
 	return NULL;
 }
 
+static const char *take_activity(struct backend *b, const struct msg_activity *a)
+{
+	if (a->type == CHAT_EVENT_SNAPSHOT || a->type >= CHAT_EVENT_N || a->seq == 0 ||
+	    !is_turn_id(a->turn_id) || !id_is_plausible(a->session_id.p, a->session_id.n) ||
+	    !is_payload(a->payload))
+		return "activity that can't be passed on";
+	b->ops->activity(b->arg, a);
+	return NULL;
+}
+
 static uint64_t answer_number(const struct msg *m)
 {
 	switch ((int)m->type) {
@@ -199,6 +209,8 @@ static void on_message(void *arg, const struct msg *m)
 
 	if (m->type == MSG_EVENT)
 		bad = take_event(l->backend, &m->event);
+	else if (m->type == MSG_ACTIVITY)
+		bad = take_activity(l->backend, &m->activity);
 	else if (m->type == MSG_SNAPSHOT &&
 		 (!is_payload(m->snapshot.payload) || !is_turn_id(m->snapshot.turn_id)))
 		bad = "snapshot that can't be passed on";

@@ -21,6 +21,8 @@ struct backend_ops {
 	void (*down)(void *arg, unsigned worker); /* its calls have been failed before this */
 	/* A checked event: known type, ids plausible, payload a one-line "{...}". */
 	void (*event)(void *arg, const struct msg_event *e);
+	/* The same of a session that somebody may want to subscribe to. */
+	void (*activity)(void *arg, const struct msg_activity *a);
 };
 
 /* dir and ops are borrowed. peer_uid: whose workers are believed besides our own uid and root. */

@@ -136,6 +136,25 @@ uint32_t block_frames_between(const struct block *b, size_t from, size_t to)
 	return whole(b, to) - whole(b, from);
 }
 
+int block_is_between(const struct block *b, size_t off)
+{
+	uint32_t n = started(b, off);
+
+	return off == 0 || off == b->len || (n && b->off[n - 1] == off);
+}
+
+size_t block_cut(const struct block *b, size_t off, size_t max)
+{
+	uint32_t here = started(b, off), there;
+
+	if (b->len - off <= max || b->n == 0)
+		return b->len;
+	there = started(b, off + max);
+	if (there > here)
+		return b->off[there - 1];
+	return here < b->n ? b->off[here] : b->len;
+}
+
 void block_position(const struct block *b, size_t off, uint64_t *ret_generation, uint64_t *ret_seq,
 		    size_t *ret_part)
 {

@@ -48,6 +48,10 @@ size_t block_offset_after(const struct block *b, uint64_t seq);
 uint64_t block_generation(const struct block *b, uint64_t seq);
 /* How many whole frames end in (from, to]. */
 uint32_t block_frames_between(const struct block *b, size_t from, size_t to);
+/* 1 if off stands between two frames, or at either end. */
+int block_is_between(const struct block *b, size_t off);
+/* Where to stop that begins at off and wants about max bytes of whole frames: at least one's. */
+size_t block_cut(const struct block *b, size_t off, size_t max);
 /*
  * What a reader at byte off has: everything up to *ret_seq whole, and *ret_part bytes of the next.
  */

@@ -34,6 +34,7 @@
 #include "common/log.h"
 #include "common/require.h"
 #include "streamerd/backend.h"
+#include "streamerd/bundle.h"
 #include "streamerd/join.h"
 #include "streamerd/stats.h"
 #include "streamerd/viewer.h"
@@ -59,8 +60,14 @@ struct feed *feed_new(struct hub *h, struct str owner, struct str session_id)
 	f->session_id = (struct str){f->key + owner.n + 1, session_id.n};
 	TAILQ_INIT(&f->joins);
 	TAILQ_INIT(&f->viewers);
+	TAILQ_INIT(&f->members);
 	catchup_init(&f->catchup, f);
 	return f;
+}
+
+bool feed_is_watched(const struct feed *f)
+{
+	return !TAILQ_EMPTY(&f->viewers) || !TAILQ_EMPTY(&f->members);
 }
 
 void feed_rest(struct feed *f)
@@ -104,7 +111,7 @@ static void unsubscribe(struct feed *f)
 
 void feed_free(struct feed *f)
 {
-	REQUIRE(TAILQ_EMPTY(&f->joins) && TAILQ_EMPTY(&f->viewers));
+	REQUIRE(TAILQ_EMPTY(&f->joins) && !feed_is_watched(f));
 	unsubscribe(f);
 	catchup_fini(&f->catchup);
 	tail_fini(&f->tail);
@@ -224,8 +231,8 @@ static void subscribe(struct feed *f)
 
 static void note_activity(struct feed *f, const struct msg_event *e)
 {
-	if (e->type == CHAT_EVENT_SESSION_CLEARED)
-		f->is_cleared = true;
+	/* `exclusive` clears a session that can be continued later */
+	f->is_cleared = e->type == CHAT_EVENT_SESSION_CLEARED;
 	if (sse_is_terminal((unsigned)e->type, e->payload))
 		f->activity = FEED_UNKNOWN;
 	else if (e->type != CHAT_EVENT_WARNING)
@@ -235,6 +242,7 @@ static void note_activity(struct feed *f, const struct msg_event *e)
 static void evict(struct feed *f, struct block *gone)
 {
 	struct viewer *v;
+	struct member *m;
 
 	if (!gone)
 		return;
@@ -242,6 +250,10 @@ static void evict(struct feed *f, struct block *gone)
 		TAILQ_FOREACH (v, &f->viewers, link) {
 			if (v->block == gone)
 				viewer_detach(v);
+		}
+		TAILQ_FOREACH (m, &f->members, of_feed) {
+			if (m->block == gone)
+				member_detach(m);
 		}
 	}
 	(void)block_unref(gone);
@@ -251,10 +263,15 @@ static void evict(struct feed *f, struct block *gone)
 static void tell_notice(struct feed *f, struct str frame)
 {
 	struct viewer *v, *next;
+	struct member *m, *next_m;
 
 	for (v = TAILQ_FIRST(&f->viewers); v; v = next) {
 		next = TAILQ_NEXT(v, link);
 		viewer_notice(v, frame);
+	}
+	for (m = TAILQ_FIRST(&f->members); m; m = next_m) {
+		next_m = TAILQ_NEXT(m, of_feed);
+		(void)bundle_notice(m->bundle, frame);
 	}
 }
 
@@ -477,9 +494,10 @@ void feed_settle(struct feed *f)
 {
 	struct join *j, *next_j;
 	struct viewer *v, *next_v;
+	struct member *m, *next_m;
 
 	if (f->state == FEED_OFF && !f->is_gone &&
-	    !(TAILQ_EMPTY(&f->joins) && TAILQ_EMPTY(&f->viewers)))
+	    (!TAILQ_EMPTY(&f->joins) || feed_is_watched(f)))
 		subscribe(f);
 	for (j = TAILQ_FIRST(&f->joins); j; j = next_j) {
 		next_j = TAILQ_NEXT(j, link);
@@ -491,6 +509,10 @@ void feed_settle(struct feed *f)
 			viewer_end(v, VIEWER_CLEARED);
 		else if (!v->blocked)
 			viewer_push(v);
+	}
+	for (m = TAILQ_FIRST(&f->members); m; m = next_m) {
+		next_m = TAILQ_NEXT(m, of_feed); /* it may leave */
+		member_wake(m);
 	}
 	f->join_fault = FAULT_NONE;
 	f->snapshot_is_fresh = false;

@@ -19,6 +19,7 @@
 #include "common/limits.h"
 #include "common/require.h"
 #include "streamerd/backend.h"
+#include "streamerd/bundle.h"
 #include "streamerd/feed.h"
 #include "streamerd/join.h"
 #include "streamerd/outage.h"
@@ -46,6 +47,7 @@ struct hub {
 	struct feed *by_sub;
 	uint64_t last_sub;
 	struct owner *owners;		 /* owned; those with viewers */
+	struct bundles *bundles;	 /* owned */
 	TAILQ_HEAD(, feed) marked;	 /* to be settled */
 	TAILQ_HEAD(, feed) empty;	 /* without viewers, oldest first */
 	TAILQ_HEAD(, feed) cached;	 /* that keep a snapshot, oldest first */
@@ -62,6 +64,7 @@ static void end_all(struct hub *h)
 		feed_end_all(f, FAULT_WORKER_UNAVAILABLE, VIEWER_SHUTDOWN);
 		hub_mark(h, f);
 	}
+	bundles_end_all(h->bundles);
 }
 
 static void remove_feed(struct hub *h, struct feed *f)
@@ -80,7 +83,7 @@ static void settle(struct hub *h, struct feed *f)
 	bool empty;
 
 	feed_settle(f);
-	empty = TAILQ_EMPTY(&f->viewers) && TAILQ_EMPTY(&f->joins);
+	empty = TAILQ_EMPTY(&f->joins) && !feed_is_watched(f);
 	if (empty && f->is_gone) {
 		remove_feed(h, f);
 		return;
@@ -102,6 +105,12 @@ static void on_pass(evutil_socket_t fd, short what, void *arg)
 		f->is_marked = false;
 		settle(h, f);
 	}
+	bundles_settle(h->bundles);
+}
+
+void hub_wake(struct hub *h)
+{
+	event_active(h->pass_ev, EV_TIMEOUT, 0);
 }
 
 void hub_mark(struct hub *h, struct feed *f)
@@ -109,7 +118,7 @@ void hub_mark(struct hub *h, struct feed *f)
 	if (f->is_marked)
 		return;
 	if (TAILQ_EMPTY(&h->marked))
-		event_active(h->pass_ev, EV_TIMEOUT, 0);
+		hub_wake(h);
 	TAILQ_INSERT_TAIL(&h->marked, f, marked);
 	f->is_marked = true;
 }
@@ -154,6 +163,7 @@ void hub_tick(struct hub *h)
 	HASH_ITER (by_key, h->by_key, f, next_f) {
 		outage_tick(f, now);
 	}
+	bundles_tick(h->bundles, now);
 	if (h->retry) {
 		h->retry = false;
 		mark_all(h);
@@ -180,6 +190,7 @@ struct hub *hub_new(struct event_base *base, void (*ended)(void *arg, int fd), v
 	TAILQ_INIT(&h->cached);
 	for (int i = 0; i < SLOTS; i++)
 		TAILQ_INIT(&h->slots[i]);
+	h->bundles = bundles_new(h);
 	h->pass_ev = event_new(base, -1, 0, on_pass, h);
 	h->tick_ev = event_new(base, -1, EV_PERSIST, on_tick, h);
 	REQUIRE(h->pass_ev && h->tick_ev);
@@ -213,13 +224,14 @@ void hub_free(struct hub *h)
 	HASH_ITER (by_key, h->by_key, f, next) {
 		remove_feed(h, f);
 	}
+	bundles_free(h->bundles);
 	REQUIRE(!h->owners);
 	event_free(h->pass_ev);
 	event_free(h->tick_ev);
 	free(h);
 }
 
-static struct owner *take_owner(struct hub *h, struct str name)
+struct owner *hub_owner_take(struct hub *h, struct str name)
 {
 	struct owner *o;
 
@@ -246,17 +258,21 @@ void hub_owner_release(struct hub *h, struct owner *o)
 	free(o);
 }
 
-static struct feed *find_feed(struct hub *h, struct str owner, struct str session_id)
+struct feed *hub_feed(struct hub *h, struct str owner, struct str session_id, bool create)
 {
 	auto_buf struct buf key = BUF_INIT;
 	struct feed *f;
 
 	feed_add_key(&key, owner, session_id);
 	HASH_FIND(by_key, h->by_key, key.data, key.len, f);
-	if (!f) {
+	if (!f && create) {
 		f = feed_new(h, owner, session_id);
 		HASH_ADD_KEYPTR(by_key, h->by_key, f->key, f->key_len, f);
 		stats->feeds++;
+	}
+	if (f && create && f->is_empty) {
+		TAILQ_REMOVE(&h->empty, f, empty);
+		f->is_empty = false;
 	}
 	return f;
 }
@@ -268,14 +284,10 @@ enum fault hub_join(struct hub *h, const struct join_request *r, struct join **r
 
 	if (h->draining)
 		return FAULT_WORKER_UNAVAILABLE;
-	o = take_owner(h, r->owner);
+	o = hub_owner_take(h, r->owner);
 	if (!o)
 		return FAULT_TOO_MANY;
-	f = find_feed(h, r->owner, r->session_id);
-	if (f->is_empty) {
-		TAILQ_REMOVE(&h->empty, f, empty);
-		f->is_empty = false;
-	}
+	f = hub_feed(h, r->owner, r->session_id, true);
 	*ret_join = join_new(f, o, r);
 	hub_mark(h, f);
 	return FAULT_NONE;
@@ -285,6 +297,7 @@ void hub_on_up(struct hub *h, unsigned worker)
 {
 	/* how many workers there are may have changed, and with it who owns what: look at all */
 	mark_all(h);
+	bundles_on_up(h->bundles, worker);
 }
 
 void hub_on_down(struct hub *h, unsigned worker)
@@ -295,6 +308,12 @@ void hub_on_down(struct hub *h, unsigned worker)
 		if (f->state != FEED_OFF && f->worker == worker)
 			feed_lost(f);
 	}
+	bundles_on_down(h->bundles, worker);
+}
+
+void hub_on_activity(struct hub *h, const struct msg_activity *a)
+{
+	bundles_on_activity(h->bundles, a);
 }
 
 void hub_on_event(struct hub *h, const struct msg_event *e)
@@ -330,18 +349,38 @@ void hub_drop_sub(struct hub *h, struct feed *f)
 	f->sub = 0;
 }
 
+struct bundles *hub_bundles(struct hub *h)
+{
+	return h->bundles;
+}
+
+bool hub_is_draining(const struct hub *h)
+{
+	return h->draining;
+}
+
+void hub_stream_began(struct hub *h)
+{
+	stats->viewers++;
+}
+
+void hub_stream_ended(struct hub *h, struct owner *o, int fd)
+{
+	hub_owner_release(h, o);
+	stats->viewers--;
+	h->ended(h->arg, fd);
+}
+
 void hub_viewer_began(struct hub *h, struct viewer *v)
 {
 	/* the slot that was served last comes round in LIMIT_HEARTBEAT_MS */
 	v->slot = (uint8_t)h->slot;
 	TAILQ_INSERT_TAIL(&h->slots[h->slot], v, slot_link);
-	stats->viewers++;
+	hub_stream_began(h);
 }
 
 void hub_viewer_ended(struct hub *h, struct viewer *v)
 {
 	TAILQ_REMOVE(&h->slots[v->slot], v, slot_link);
-	hub_owner_release(h, v->owner);
-	stats->viewers--;
-	h->ended(h->arg, v->fd);
+	hub_stream_ended(h, v->owner, v->fd);
 }

@@ -20,6 +20,7 @@
 #include "proto/messages.h"
 
 struct backend;
+struct bundles;
 struct feed;
 struct hub;
 struct join;
@@ -71,6 +72,7 @@ enum fault hub_join(struct hub *h, const struct join_request *r, struct join **r
 void hub_on_up(struct hub *h, unsigned worker);
 void hub_on_down(struct hub *h, unsigned worker);
 void hub_on_event(struct hub *h, const struct msg_event *e);
+void hub_on_activity(struct hub *h, const struct msg_activity *a);
 
 /* --- for feeds and viewers --- */
 struct viewer;
@@ -83,5 +85,17 @@ void hub_keeps_snapshot(struct hub *h, struct feed *f, bool keeps);
 uint64_t hub_new_sub(struct hub *h, struct feed *f); /* a subscriber's number that leads to f */
 void hub_drop_sub(struct hub *h, struct feed *f);
 void hub_owner_release(struct hub *h, struct owner *o);
+/* --- for streams of several sessions (bundle.h) --- */
+struct bundles *hub_bundles(struct hub *h);
+bool hub_is_draining(const struct hub *h);
+void hub_wake(struct hub *h); /* bundles are settled at the end of this pass */
+/* One more stream of that owner, or NULL at the limit. */
+struct owner *hub_owner_take(struct hub *h, struct str name);
+/* The session's feed: made, if create, if there is none; NULL. */
+struct feed *hub_feed(struct hub *h, struct str owner, struct str session_id, bool create);
+void hub_stream_began(struct hub *h);
+/* One that began, and whose socket fd was closed; takes the count back. */
+void hub_stream_ended(struct hub *h, struct owner *o, int fd);
+
 void hub_viewer_began(struct hub *h, struct viewer *v);
 void hub_viewer_ended(struct hub *h, struct viewer *v);

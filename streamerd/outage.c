@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "streamerd/bundle.h"
 #include "streamerd/feed.h"
 #include "streamerd/stats.h"
 #include "streamerd/viewer.h"
@@ -38,6 +39,7 @@ static void tell(struct feed *f, enum chat_event_type type, const char *payload,
 			       .payload = str_of(payload)};
 	auto_buf struct buf frame = BUF_INIT;
 	struct viewer *v, *next;
+	struct member *m, *next_m;
 
 	for (v = TAILQ_FIRST(&f->viewers); v; v = next) {
 		next = TAILQ_NEXT(v, link);
@@ -47,6 +49,15 @@ static void tell(struct feed *f, enum chat_event_type type, const char *payload,
 			chat_event_add_frame(&frame, &e);
 		v->knows_outage = is_away;
 		viewer_notice(v, (struct str){frame.data, frame.len});
+	}
+	for (m = TAILQ_FIRST(&f->members); m; m = next_m) {
+		next_m = TAILQ_NEXT(m, of_feed);
+		if (m->knows_outage == is_away || !bundle_takes_notice(m->bundle))
+			continue;
+		if (!frame.len)
+			chat_event_add_frame(&frame, &e);
+		m->knows_outage = is_away;
+		(void)bundle_notice(m->bundle, (struct str){frame.data, frame.len});
 	}
 }
 
@@ -62,7 +73,7 @@ void outage_tick(struct feed *f, int64_t now)
 		tell(f, CHAT_EVENT_WARNING, back, false);
 		return;
 	}
-	if (TAILQ_EMPTY(&f->viewers) || !f->dark_since)
+	if (!feed_is_watched(f) || !f->dark_since)
 		f->dark_since = now;
 	if (now - f->dark_since < LIMIT_FEED_DARK_MS)
 		return;

@@ -76,22 +76,28 @@ static void count_end(enum viewer_end why)
 	}
 }
 
-void viewer_end(struct viewer *v, enum viewer_end why)
+void viewer_close(int fd, enum viewer_end why, const char *session_id)
 {
 	static struct log_limit lines;
-	struct feed *f = v->feed;
 	char waste[4096];
 
 	count_end(why);
 	if ((why == VIEWER_STALLED || why == VIEWER_LAGGED) && log_allowed(&lines, 20))
-		log_info("viewer.dropped", "session=%s why=%s", f->session_id.p,
+		log_info("viewer.dropped", "session=%s why=%s", session_id,
 			 why == VIEWER_STALLED ? "stalled" : "lagged");
-	(void)event_del(&v->ev);
 	/* unread input would make close() reset the connection and lose what is still on its way */
-	while (recv(v->fd, waste, sizeof(waste), MSG_DONTWAIT) > 0 && why != VIEWER_LEFT)
+	while (recv(fd, waste, sizeof(waste), MSG_DONTWAIT) > 0 && why != VIEWER_LEFT)
 		;
-	(void)shutdown(v->fd, SHUT_WR);
-	(void)close(v->fd);
+	(void)shutdown(fd, SHUT_WR);
+	(void)close(fd);
+}
+
+void viewer_end(struct viewer *v, enum viewer_end why)
+{
+	struct feed *f = v->feed;
+
+	(void)event_del(&v->ev);
+	viewer_close(v->fd, why, f->session_id.p);
 	(void)block_unref(v->block);
 	TAILQ_REMOVE(&f->viewers, v, link);
 	hub_viewer_ended(f->hub, v);
@@ -294,7 +300,7 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
 }
 
 /* A peer that vanished without a word is noticed by what it does not acknowledge. */
-static void set_socket_options(int fd)
+void viewer_prepare_socket(int fd)
 {
 	unsigned ms = LIMIT_VIEWER_STALL_MS;
 	int one = 1;
@@ -324,7 +330,7 @@ void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_s
 	v->progress = clock_mono_ms();
 	TAILQ_INSERT_TAIL(&f->viewers, v, link);
 	hub_viewer_began(f->hub, v);
-	set_socket_options(fd);
+	viewer_prepare_socket(fd);
 	listen_for(v, EV_READ);
 	if (v->block && v->off < v->block->len) { /* an empty block has no data yet */
 		iov[1] = (struct iovec){v->block->data + v->off, v->block->len - v->off};

@@ -59,3 +59,8 @@ void viewer_heartbeat(struct viewer *v, int64_t now); /* may end it */
 /* Gives its block back and remembers the place as a cursor. The block must hold events. */
 void viewer_detach(struct viewer *v);
 void viewer_end(struct viewer *v, enum viewer_end why); /* closes and frees */
+
+/* --- for every stream --- */
+void viewer_prepare_socket(int fd);
+/* Counts the end, says it in the log if somebody may ask, and closes fd. session_id: for the log. */
+void viewer_close(int fd, enum viewer_end why, const char *session_id);

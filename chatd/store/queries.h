@@ -50,6 +50,8 @@ json_t *query_processing(struct db *db);
 json_t *query_queued_idle(struct db *db);
 /* Those of an owner's sessions that are not idle. */
 json_t *query_owner_active(struct db *db, const char *owner);
+/* Those that changed at `since` or later, the newest `limit` of them. */
+json_t *query_owner_changed(struct db *db, const char *owner, int64_t since, int limit);
 
 /* A turn that waits in the queue. Texts are valid during the callback; system may be NULL. */
 struct queue_row {

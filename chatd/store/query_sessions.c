@@ -116,16 +116,13 @@ json_t *query_sessions(struct db *db, const char *owner, const char *cursor, int
 	return NULL;
 }
 
-static json_t *ids(struct db *db, enum sql which, const char *owner)
+static json_t *read_ids(sqlite3_stmt *st)
 {
-	sqlite3_stmt *st = db ? db_stmt(db, which) : NULL;
 	json_t *list;
 	int r;
 
 	if (!st)
 		return NULL;
-	if (owner)
-		(void)sqlite3_bind_text(st, 1, owner, -1, SQLITE_STATIC);
 	list = json_array();
 	while ((r = query_step(st)) == 1)
 		(void)json_array_append_new(list,
@@ -134,6 +131,15 @@ static json_t *ids(struct db *db, enum sql which, const char *owner)
 		return list;
 	json_decref(list);
 	return NULL;
+}
+
+static json_t *ids(struct db *db, enum sql which, const char *owner)
+{
+	sqlite3_stmt *st = db ? db_stmt(db, which) : NULL;
+
+	if (st && owner)
+		(void)sqlite3_bind_text(st, 1, owner, -1, SQLITE_STATIC);
+	return read_ids(st);
 }
 
 json_t *query_processing(struct db *db)
@@ -154,6 +160,18 @@ json_t *query_removed(struct db *db)
 json_t *query_owner_active(struct db *db, const char *owner)
 {
 	return ids(db, SQL_OWNER_ACTIVE, owner);
+}
+
+json_t *query_owner_changed(struct db *db, const char *owner, int64_t since, int limit)
+{
+	sqlite3_stmt *st = db ? db_stmt(db, SQL_OWNER_CHANGED) : NULL;
+
+	if (st) {
+		(void)sqlite3_bind_text(st, 1, owner, -1, SQLITE_STATIC);
+		(void)sqlite3_bind_int64(st, 2, since);
+		(void)sqlite3_bind_int(st, 3, limit);
+	}
+	return read_ids(st);
 }
 
 int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q),

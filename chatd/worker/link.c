@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "chatd/worker/requests.h"
+#include "chatd/worker/watch.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/require.h"
@@ -30,6 +31,7 @@ static void link_free(struct link *l)
 
 	while ((sub = LIST_FIRST(&l->subs)))
 		subscription_end(sub);
+	watch_end_all(l);
 	LIST_REMOVE(l, link);
 	channel_free(l->channel);
 	event_free(l->reset);
@@ -100,6 +102,11 @@ void links_free(struct worker *w)
 
 	while ((l = LIST_FIRST(&w->links)))
 		link_free(l);
+}
+
+struct worker *link_worker(const struct link *l)
+{
+	return l->worker;
 }
 
 uint64_t link_id(const struct link *l)

@@ -12,6 +12,7 @@ struct link;
 void link_new(struct worker *w, int fd);
 void links_free(struct worker *w);
 
+struct worker *link_worker(const struct link *l);
 uint64_t link_id(const struct link *l);		       /* never reused */
 struct link *link_find(struct worker *w, uint64_t id); /* NULL once it is gone */
 

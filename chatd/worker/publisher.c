@@ -7,6 +7,7 @@
 #include "chatd/worker/publisher.h"
 
 #include "chatd/worker/link.h"
+#include "chatd/worker/watch.h"
 #include "common/clock.h"
 
 void publish(struct session *s, const struct chat_event *e)
@@ -28,6 +29,7 @@ void publish(struct session *s, const struct chat_event *e)
 		link_send(sub->link, &m);
 		s->worker->stats.events_published++;
 	}
+	watch_tell(s, e);
 }
 
 void publish_notice(struct session *s, enum chat_event_type type, struct str payload)

@@ -13,6 +13,7 @@
 #include "chatd/worker/send_message.h"
 #include "chatd/worker/snapshot.h"
 #include "chatd/worker/stored_reply.h"
+#include "chatd/worker/watch.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -162,6 +163,24 @@ static void unsubscribe(struct worker *w, struct link *l, const struct msg *msg)
 		subscription_end(sub);
 }
 
+static void watch(struct worker *w, struct link *l, const struct msg *msg)
+{
+	const struct msg_watch_owner *m = &msg->watch_owner;
+	json_t *list = watch_list(w, m->owner, m->since);
+
+	if (!list) {
+		link_reply_fault(l, m->req, FAULT_LOG_UNAVAILABLE, NULL);
+		return;
+	}
+	watch_owner(w, l, m->owner, m->sub);
+	link_reply(l, m->req, list);
+}
+
+static void unwatch(struct worker *w, struct link *l, const struct msg *msg)
+{
+	watch_end(l, msg->unwatch_owner.sub);
+}
+
 /* --- changes --- */
 
 static void abort_turn(struct worker *w, struct link *l, const struct msg *msg)
@@ -291,6 +310,8 @@ static void (*const handlers[])(struct worker *, struct link *, const struct msg
 	[MSG_UNSUBSCRIBE] = unsubscribe,
 	[MSG_GET_SNAPSHOT] = get_snapshot,
 	[MSG_REPLAY] = replay,
+	[MSG_WATCH_OWNER] = watch,
+	[MSG_UNWATCH_OWNER] = unwatch,
 };
 
 void request_handle(struct worker *w, struct link *l, const struct msg *m)

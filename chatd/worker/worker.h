@@ -19,6 +19,7 @@ struct session;
 struct turn;
 struct link;
 struct keeper;
+struct watched_owner;
 
 struct worker_stats {
 	uint64_t calls_ended, calls_failed;
@@ -44,6 +45,7 @@ struct worker {
 	int64_t stalled_since; /* monotonic ms; 0: the log can be written. stall.c's */
 	bool stall_told;
 	LIST_HEAD(link_list, link) links;		 /* owned */
+	struct watched_owner *watched;			 /* by owner; watch.c's */
 	LIST_HEAD(poke_list, poke) pokes;		 /* peer.c's */
 	LIST_HEAD(take_over_list, take_over) take_overs; /* exclusive.c's */
 	LIST_HEAD(fresh_key_list, fresh_key) fresh_keys; /* idempotency.c's */

@@ -74,7 +74,7 @@ static void on_event(void *arg, const struct msg_event *e)
 {
 }
 
-static const struct backend_ops ops = {on_up, on_down, on_event};
+static const struct backend_ops ops = {on_up, on_down, on_event, NULL};
 
 static void bus_open(struct bus *b)
 {

@@ -39,7 +39,12 @@ static void on_event(void *arg, const struct msg_event *e)
 	hub_on_event(((struct viewing *)arg)->hub, e);
 }
 
-static const struct backend_ops backend_ops = {on_up, on_down, on_event};
+static void on_activity(void *arg, const struct msg_activity *a)
+{
+	hub_on_activity(((struct viewing *)arg)->hub, a);
+}
+
+static const struct backend_ops backend_ops = {on_up, on_down, on_event, on_activity};
 
 static void on_ended(void *arg, int fd)
 {
