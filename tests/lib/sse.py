@@ -168,7 +168,7 @@ class Viewer:
             lines["Last-Event-ID"] = last_event_id
         lines.update(headers or {})
         self.sock = http.connect(port)
-        self.sock.sendall(http.head("GET", f"/v1/sessions/{session_id}/events{query}", port, lines, None))
+        self.sock.sendall(http.head("GET", self._path() + query, port, lines, None))
         self.reader = http.Reader(self.sock)
         deadline = time.monotonic() + scaled(timeout)
         version, status, reason, head = http.read_head(self.reader, deadline)
@@ -183,6 +183,9 @@ class Viewer:
         kind = self.response.header("content-type")
         assert kind and kind.split(";")[0] == "text/event-stream", f"content type {kind}"
         self._chunked = self.response.header("transfer-encoding") == "chunked"
+
+    def _path(self):
+        return f"/v1/sessions/{self.session_id}/events"
 
     # --- bytes to events ---
 
