@@ -50,14 +50,14 @@ struct feed {
 	struct tail tail;	/* tail.n == 0 until the first subscription */
 	struct block *snapshot; /* owned reference; the last one fetched, or NULL */
 	struct catchup catchup;
-	TAILQ_HEAD(, join) joins;     /* owned */
-	TAILQ_HEAD(, viewer) viewers; /* owned */
+	TAILQ_HEAD(, join) joins;		 /* owned */
+	TAILQ_HEAD(, viewer) viewers;		 /* owned */
 	TAILQ_HEAD(member_list, member) members; /* of bundles, who own them */
 };
 
 void feed_add_key(struct buf *b, struct str owner, struct str session_id);
 struct feed *feed_new(struct hub *h, struct str owner, struct str session_id);
-void feed_free(struct feed *f); /* nobody may need it */
+void feed_free(struct feed *f);		    /* nobody may need it */
 bool feed_is_watched(const struct feed *f); /* is there somebody to whom it is sent? */
 
 void feed_settle(struct feed *f);

@@ -62,5 +62,6 @@ void viewer_end(struct viewer *v, enum viewer_end why); /* closes and frees */
 
 /* --- for every stream --- */
 void viewer_prepare_socket(int fd);
-/* Counts the end, says it in the log if somebody may ask, and closes fd. session_id: for the log. */
+/* Counts the end, says it in the log if somebody may ask, and closes fd. session_id: for the log.
+ */
 void viewer_close(int fd, enum viewer_end why, const char *session_id);
