@@ -34,6 +34,9 @@
 
 /* --- serving processes (streamerd) --- */
 #define LIMIT_PROCESSES		32	/* of one streamerd: more than a machine with as many cores can feed */
+#define LIMIT_PROCESS_STOP_MS	8000	/* from SIGTERM to SIGKILL: answers in flight get 5 s */
+#define LIMIT_LISTENERS		16	/* sockets that it listens on */
+#define LIMIT_LISTEN_MS		2000	/* an address in use is tried again for so long: a predecessor may be ending */
 #define LIMIT_SHARED_TICKETS	(512 * 1024) /* bytes that they share for single-use tickets: a word each */
 
 /* --- who may (streamerd) --- */

@@ -175,3 +175,51 @@ int sock_is_loopback(const char *host_port)
 		return (ntohl(((struct sockaddr_in *)&ss)->sin_addr.s_addr) >> 24) == 127;
 	return IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&ss)->sin6_addr) != 0;
 }
+
+union addr {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_un un;
+	struct sockaddr_storage ss;
+};
+
+static void write_name(const union addr *a, char out[SOCK_NAME_LEN])
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	(void)snprintf(out, SOCK_NAME_LEN, "?");
+	if (a->sa.sa_family == AF_INET) {
+		(void)inet_ntop(AF_INET, &a->in.sin_addr, host, sizeof(host));
+		(void)snprintf(out, SOCK_NAME_LEN, "%s:%u", host, ntohs(a->in.sin_port));
+	} else if (a->sa.sa_family == AF_INET6) {
+		(void)inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof(host));
+		(void)snprintf(out, SOCK_NAME_LEN, "[%s]:%u", host, ntohs(a->in6.sin6_port));
+	} else if (a->sa.sa_family == AF_UNIX && a->un.sun_path[0]) {
+		(void)snprintf(out, SOCK_NAME_LEN, "unix:%s", a->un.sun_path);
+	}
+}
+
+void sock_name(int fd, char out[SOCK_NAME_LEN])
+{
+	union addr a = {.ss = {.ss_family = AF_UNSPEC}};
+	socklen_t len = sizeof(a) - 1; /* so that a path ends in NUL */
+
+	(void)getsockname(fd, &a.sa, &len); /* if not, its name is "?" */
+	write_name(&a, out);
+}
+
+int sock_is_at(int fd, const char *address)
+{
+	union addr want = {.ss = {.ss_family = AF_UNSPEC}};
+	char name[SOCK_NAME_LEN], wanted[SOCK_NAME_LEN];
+	socklen_t len;
+
+	sock_name(fd, name);
+	if (strcmp(name, address) == 0)
+		return 1;
+	if (tcp_addr(address, &want.ss, &len) < 0)
+		return 0;
+	write_name(&want, wanted); /* one address may be written in several ways */
+	return strcmp(name, wanted) == 0;
+}

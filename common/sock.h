@@ -21,3 +21,8 @@ int sock_peer_uid(int fd, uid_t *ret_uid);
 int sock_nonblock(int fd); /* sets O_NONBLOCK and FD_CLOEXEC; 0 or -errno */
 /* 1 if "host:port" names a loopback address. */
 int sock_is_loopback(const char *host_port);
+#define SOCK_NAME_LEN 128
+/* Where a socket is bound: "127.0.0.1:8080", "[::1]:8080", "unix:/path", or "?". */
+void sock_name(int fd, char out[SOCK_NAME_LEN]);
+/* 1 if the socket is bound to "host:port" or "unix:/path". */
+int sock_is_at(int fd, const char *address);

@@ -47,6 +47,24 @@ static const struct route routes[] = {
 	{HTTP_GET, "/icon.svg", page_serve, ROUTE_OPEN},
 };
 
+/* --- configuration --- */
+
+int app_load(const char *file, struct options **ret_options, struct auth **ret_auth,
+	     struct conf_error *e)
+{
+	struct options *o = options_load(file, e);
+
+	if (!o)
+		return -1;
+	*ret_auth = auth_new(o, file, e);
+	if (!*ret_auth) {
+		options_free(o);
+		return -1;
+	}
+	*ret_options = o;
+	return 0;
+}
+
 /* --- requests --- */
 
 static enum fault check_guard(struct app *app, struct http_request *req)

@@ -37,6 +37,10 @@ struct call_info {
 extern const struct http_ops app_http_ops;	 /* arg: struct app */
 extern const struct backend_ops app_backend_ops; /* arg: struct app */
 
+/* Options and tokens: 0, with both owned by the caller, or -1 with *e filled in. */
+int app_load(const char *file, struct options **ret_options, struct auth **ret_auth,
+	     struct conf_error *e);
+
 /* --- for handlers --- */
 
 /*

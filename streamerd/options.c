@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/buf.h"
 #include "common/limits.h"
@@ -124,7 +125,10 @@ static const char *parse_proxies(const char *value, void *field)
 
 static const char *parse_listen(const char *value, void *field)
 {
-	return parse_names(value, field, check_listen);
+	const struct names *l = field;
+	const char *why = parse_names(value, field, check_listen);
+
+	return why ? why : l->n > LIMIT_LISTENERS ? "names too many addresses" : NULL;
 }
 
 static const char *parse_origins(const char *value, void *field)
@@ -187,6 +191,22 @@ static const char *parse_positive(const char *value, void *field)
 	return why ? why : *(int *)field > 0 ? NULL : "must be at least 1";
 }
 
+static const char *parse_processes(const char *value, void *field)
+{
+	int *n = field;
+	long cores;
+
+	_Static_assert(LIMIT_PROCESSES == 32, "the text below names the limit");
+	if (strcmp(value, "auto") == 0) {
+		cores = sysconf(_SC_NPROCESSORS_ONLN);
+		*n = cores < 1 ? 1 : cores > LIMIT_PROCESSES ? LIMIT_PROCESSES : (int)cores;
+		return NULL;
+	}
+	if (conf_count(value, n) || *n < 1 || *n > LIMIT_PROCESSES)
+		return "must be auto or a number from 1 to 32";
+	return NULL;
+}
+
 static const char *parse_timeout(const char *value, void *field)
 {
 	const char *why = conf_seconds(value, field);
@@ -213,6 +233,7 @@ static const char *parse_dir(const char *value, void *field)
 #define AT(member) offsetof(struct options, member)
 static const struct conf_key keys[] = {
 	{"http", "listen", parse_listen, AT(listen)},
+	{"http", "processes", parse_processes, AT(processes)},
 	{"http", "max_body", parse_body, AT(max_body)},
 	{"http", "max_connections", parse_positive, AT(max_connections)},
 	{"http", "max_connections_per_address", parse_positive, AT(max_connections_per_address)},
@@ -266,6 +287,7 @@ struct options *options_load(const char *file, struct conf_error *e)
 	struct options *o = calloc(1, sizeof(*o));
 
 	REQUIRE(o);
+	o->processes = 1;
 	o->max_body = LIMIT_HTTP_BODY;
 	o->max_connections = LIMIT_HTTP_CONNECTIONS;
 	o->max_connections_per_address = LIMIT_HTTP_ADDRESS;
@@ -279,9 +301,17 @@ struct options *options_load(const char *file, struct conf_error *e)
 		options_free(o);
 		return NULL;
 	}
-	if (o->listen.n == 0)
+	o->listen_is_default = o->listen.n == 0;
+	if (o->listen_is_default)
 		names_add(&o->listen, str_of("127.0.0.1:8080"));
 	return o;
+}
+
+void options_set_listen(struct options *o, const char *const *names, unsigned n)
+{
+	names_clear(&o->listen);
+	for (unsigned i = 0; i < n; i++)
+		names_add(&o->listen, str_of(names[i]));
 }
 
 void options_free(struct options *o)

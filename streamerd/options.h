@@ -23,8 +23,10 @@ struct names {
 struct options {
 	/* [http] */
 	struct names listen; /* "127.0.0.1:8080", "[::1]:8080", "unix:/run/streamerd/http.sock" */
-	int64_t max_body;    /* bytes */
-	int max_connections; /* viewers included */
+	bool listen_is_default; /* the file does not say */
+	int processes;		/* that serve */
+	int64_t max_body;	/* bytes */
+	int max_connections;	/* viewers included */
 	int max_connections_per_address;
 	int max_viewers_per_owner;
 	struct names trusted_proxies;		     /* as http_net_parse() reads them */
@@ -48,5 +50,7 @@ struct options {
 /* NULL with *e filled in if the file is wrong. */
 struct options *options_load(const char *file, struct conf_error *e);
 void options_free(struct options *o); /* NULL is fine */
+/* Replaces the default of `listen` by these. */
+void options_set_listen(struct options *o, const char *const *names, unsigned n);
 /* The path of a "unix:" address, or NULL. Borrows. */
 const char *options_unix_path(const char *listen);

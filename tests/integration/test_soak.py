@@ -25,8 +25,10 @@ tap.LIMIT = 2 * SECONDS + 120
 
 def pids(load):
     t = load.stack
+    until(lambda: load.second.children("--process"), "the second streamerd has its process")
     found = {f"worker {n}": pid for n, pid in t.worker_pids().items()}
-    return {**found, "supervisor": t.chatd.pid, "streamerd": t.streamerd.pid, "second": load.second.pid}
+    return {**found, "supervisor": t.chatd.pid, "streamerd": t.serving_pids()[0],
+            "second": load.second.children("--process")[0], "parent": t.streamerd.pid}
 
 
 class Gauge(threading.Thread):

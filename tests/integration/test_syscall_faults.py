@@ -57,7 +57,7 @@ EACH = 2  # of each fault in a short run
 STATED = ("provider_unreachable", "provider_timeout", "provider_truncated", "persist_error", "worker_crashed")
 # A REQUIRE is for our own bugs, and for memory that is not there: no answer could be built without it.
 MAY_ABORT = ("mmap", "malloc")
-DIED = re.compile(r"worker\.died .* signal=(\d+)")
+DIED = re.compile(r"(?:worker|process)\.died .* signal=(\d+)")
 
 
 class Scenario:
@@ -203,7 +203,7 @@ class Bench:
 
     def pid(self):
         if self.role == "streamerd":
-            return self.t.streamerd.pid
+            return until(lambda: self.t.serving_pids().get(0), "the serving process is there")
         return until(lambda: self.t.worker_pids().get(0), "the worker is there")
 
     def scenario(self):
@@ -236,14 +236,14 @@ class Bench:
         if stated:
             self.aborts += 1
         s.revive()
-        if call in MAY_ABORT and (s.ended == "streamerd ended with 255" or " status=255 " in t.chatd.log()):
+        if call in MAY_ABORT and " status=255 " in t.chatd.log() + t.streamerd.log():
             stated = True  # uthash's own way to say that there is no memory
         assert stated or not s.ended, f"{s.ended}: {t.streamerd.log()[-1500:]}"
         assert t.chatd.is_running(), f"the supervisor ended with {t.chatd.process.returncode}"
         t.wait_ready()
         if not stated:
             assert self.starts or self.pid() == pid, f"the worker ended: {t.chatd.log()[-1500:]}"
-            died = [x for x in DIED.findall(t.chatd.log()) if x not in ("0", "9" if self.starts else "0")]
+            died = [x for x in DIED.findall(t.chatd.log() + t.streamerd.log()) if x not in ("0", "9" if self.starts else "0")]
             assert not died, f"the worker died of signal {died}: {t.chatd.log()[-1500:]}"
         if stated or call == "pread64":  # not to be complained about again at the end
             for d in (t.chatd, t.streamerd):

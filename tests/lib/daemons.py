@@ -79,6 +79,25 @@ class Daemon:
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
+    def children(self, option):
+        """The processes that it keeps running: number → pid. `option` names the number in their argv."""
+        found = {}
+        try:
+            with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as f:
+                pids = [int(p) for p in f.read().split()]
+        except OSError:
+            return found
+        for pid in pids:
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    argv = f.read().split(b"\0")
+            except OSError:
+                continue
+            for word, value in zip(argv, argv[1:]):
+                if word == option.encode():
+                    found[int(value)] = pid
+        return found
+
     def wait(self, timeout=15):
         """Exit status; kills it and complains if it does not end."""
         try:
@@ -189,24 +208,11 @@ class Stack:
 
     def worker_pids(self):
         """Number of worker → pid."""
-        found = {}
-        try:
-            with open(f"/proc/{self.chatd.pid}/task/{self.chatd.pid}/children", encoding="ascii") as f:
-                pids = [int(p) for p in f.read().split()]
-        except OSError:
-            return found
-        for pid in pids:
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as f:
-                    argv = f.read().split(b"\0")
-            except OSError:
-                continue
-            for i, word in enumerate(argv):
-                if word == b"--worker":
-                    found[int(argv[i + 1])] = pid
-                elif word.startswith(b"--worker="):
-                    found[int(word[9:])] = pid
-        return found
+        return self.chatd.children("--worker")
+
+    def serving_pids(self):
+        """Number of serving process → pid."""
+        return self.streamerd.children("--process")
 
     def kill_workers(self, *numbers):
         """kill -9 for these workers (all if none is named); returns once the kernel has them."""

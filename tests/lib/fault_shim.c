@@ -56,12 +56,12 @@ void *__libc_realloc(void *p, size_t n);
 
 static enum role role_of(const char *line, size_t n)
 {
-	static const char worker[] = "--worker";
+	static const char worker[] = "--worker", serving[] = "--process";
 	const char *slash = memrchr(line, '/', strlen(line));
 	const char *name = slash ? slash + 1 : line;
 
 	if (strcmp(name, "streamerd") == 0)
-		return STREAMERD;
+		return memmem(line, n, serving, sizeof(serving) - 1) ? STREAMERD : OTHER;
 	if (strcmp(name, "chatd") != 0)
 		return OTHER;
 	return memmem(line, n, worker, sizeof(worker) - 1) ? WORKER : SUPERVISOR;
