@@ -79,6 +79,16 @@ json_t *session_row_json(const struct session_row *s)
 			 "updated_at", updated);
 }
 
+/* A row of a list: with how the session's last turn stands. */
+static json_t *listed(sqlite3_stmt *st, const struct session_row *s)
+{
+	const char *state = (const char *)sqlite3_column_text(st, 13);
+	json_t *row = session_row_json(s);
+
+	(void)json_object_set_new(row, "last_turn", state ? json_string(state) : json_null());
+	return row;
+}
+
 json_t *query_sessions(struct db *db, const char *owner, const char *cursor, int limit,
 		       char ret_next[64])
 {
@@ -108,7 +118,7 @@ json_t *query_sessions(struct db *db, const char *owner, const char *cursor, int
 		read_session(st, &s);
 		updated = s.updated_at;
 		row = s.row;
-		(void)json_array_append_new(page, session_row_json(&s));
+		(void)json_array_append_new(page, listed(st, &s));
 	}
 	if (query_finish(st, r) == 0)
 		return page;

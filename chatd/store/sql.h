@@ -128,7 +128,9 @@
 	S(SESSION_BY_ID, 0, "SELECT " SESSION_COLUMNS " FROM sessions "        \
 	  "WHERE id = ?1 AND removed_at IS NULL")                                                  \
 	S(SESSIONS_PAGE, 0,                                                                        \
-	  "SELECT " SESSION_COLUMNS " FROM sessions WHERE owner = ?1 AND removed_at IS NULL AND "   \
+	  "SELECT " SESSION_COLUMNS ", (SELECT t.state FROM turns t WHERE "                        \
+	  "t.session = sessions.row AND t.generation > 0 ORDER BY t.generation DESC LIMIT 1) "     \
+	  "FROM sessions WHERE owner = ?1 AND removed_at IS NULL AND "                             \
 	  "(updated_at, row) < (?2, ?3) ORDER BY updated_at DESC, row DESC LIMIT ?4")              \
 	S(SESSIONS_PROCESSING, 0,                                                                  \
 	  "SELECT id FROM sessions WHERE state = 'processing'")                                    \
