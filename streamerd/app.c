@@ -36,15 +36,10 @@ static const struct route routes[] = {
 	{HTTP_GET, "/readyz", api_readyz, ROUTE_OPEN},
 	{HTTP_GET, "/metrics", api_metrics, ROUTE_TOKEN},
 	{HTTP_GET, "/", page_serve, ROUTE_OPEN},
-	{HTTP_GET, "/page.js", page_serve, ROUTE_OPEN},
-	{HTTP_GET, "/chat-client.js", page_serve, ROUTE_OPEN},
-	{HTTP_GET, "/chat-state.js", page_serve, ROUTE_OPEN},
-	{HTTP_GET, "/chat-stream.js", page_serve, ROUTE_OPEN},
-	{HTTP_GET, "/chat-tabs.js", page_serve, ROUTE_OPEN},
-	{HTTP_GET, "/chat-view.js", page_serve, ROUTE_OPEN},
-	{HTTP_GET, "/view.js", page_serve, ROUTE_OPEN},
-	{HTTP_GET, "/page.css", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/ops", page_serve, ROUTE_OPEN},
 	{HTTP_GET, "/icon.svg", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/page/:", page_serve, ROUTE_OPEN},
+	{HTTP_GET, "/chat-client/:", page_serve, ROUTE_OPEN},
 };
 
 /* --- configuration --- */

@@ -8,7 +8,13 @@ cd "$(dirname "$0")/.."
 
 wanted=
 for tier in "$@"; do
-	wanted="$wanted $(sed -n "s/^$tier //p" tools/packages)"
+	while read -r of package command; do
+		[ "$of" = "$tier" ] || continue
+		if [ -n "$command" ] && command -v "$command" >/dev/null 2>&1; then
+			continue
+		fi
+		wanted="$wanted $package"
+	done <tools/packages
 done
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

@@ -4,8 +4,7 @@ Held: every event was made in time and came to every viewer once and in order, t
 99 % of all within `lag` seconds.
 """
 
-STEP = 1.7        # from one rate to the next while looking for one that is not held
-MOST = 14         # steps of one search
+STEP = 1.7       # from one rate to the next while looking for one that is not held
 PRECISION = 1.06  # the search ends when held and not held are this close
 
 
@@ -40,12 +39,11 @@ def attempt(load, rate, seconds, lag):
     return again if again["held"] or again["deliveries_s"] > r["deliveries_s"] else {**r, "stuck": again.get("stuck")}
 
 
-def highest(load, guess, seconds=2.0, lag=0.25, tell=None, factor=STEP):
-    """(best run that was held, all runs). `guess` is events/s; the nearer, the fewer steps, and
-    the smaller `factor` may be."""
+def highest(load, guess, seconds=2.0, lag=0.25, tell=None, limit=None):
+    """(best run that was held, all runs). `guess` is events/s."""
     low, high, best, runs = 0.0, None, None, []
     rate = guess
-    while rate > 0.01 and len(runs) < MOST:
+    while rate > 0.01:
         r = attempt(load, rate, seconds, lag)
         runs.append(r)
         if tell:
@@ -56,10 +54,12 @@ def highest(load, guess, seconds=2.0, lag=0.25, tell=None, factor=STEP):
             high = rate
         if r.get("stuck"):
             break
+        if limit and low >= limit:
+            break
         if high is None:
-            rate = low * factor
+            rate = low * STEP
         elif low == 0:
-            rate = high / factor
+            rate = high / STEP
         elif high / low < PRECISION:
             break
         else:

@@ -1,22 +1,27 @@
-"""The page in a real Chromium, against real daemons: the tests themselves are in page.mjs
-(playwright-core drives the browser).
+"""The page in a real Chromium, against real daemons:  test_page.py NAME  runs NAME.mjs, which drives the
+browser by playwright-core and prints TAP. What it can't do itself (restart a daemon, read the log) is done here.
 
-CHROMIUM names the browser, PLAYWRIGHT_DIR a folder with playwright-core installed; else it is
-installed from tests/node with npm ci into the build folder.
+CHROMIUM names the browser; what is needed from npm comes by lib.npm. ONLY=WORDS runs the tests with these
+words in their names; CHROMIUM_ARGS adds flags.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 
-from lib import tap
+import shows
+from lib import npm, tap
 from lib.daemons import Stack
+from lib.tools import ToolStack, ToolUpstream
+from lib.upstream import text
 from lib.wait import SCALE
+from wire import Wire
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+LIMIT = 150  # seconds, for one file
 
 
 def skip(why):
@@ -24,70 +29,78 @@ def skip(why):
     sys.exit(0)
 
 
-def install():
-    """A folder with node_modules/playwright-core."""
-    if os.environ.get("PLAYWRIGHT_DIR"):
-        return os.environ["PLAYWRIGHT_DIR"]
-    folder = os.path.join(os.environ.get("BUILD_DIR") or tempfile.gettempdir(), "e2e-node")
-    if os.path.exists(os.path.join(folder, "node_modules", "playwright-core", "package.json")):
-        return folder
-    os.makedirs(folder, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(os.path.join(HERE, "..", "node", name), folder)
-    try:
-        p = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,
-                           capture_output=True, text=True, timeout=120, check=False)
-    except subprocess.TimeoutExpired:
-        skip("npm ci took too long")
-    if p.returncode:
-        skip("npm ci failed: " + (p.stderr.strip().splitlines() or ["?"])[-1][:150])
-    return folder
+def start(daemon, stack):
+    daemon.start()
+    stack.wait_ready()
 
 
-def run(stack, chromium, folder):
-    """Passes the TAP of page.mjs on, and does what it asks for: it can't restart daemons itself."""
+def content(stack, session):
+    """The last answer of a session as its events have it."""
+    parts = []
+    for event in stack.events(session):
+        if event["type"] == "response_start":
+            parts = []
+        elif event["type"] == "response_chunk":
+            parts.append(event["payload"]["content"])
+    return "".join(parts)
+
+
+def wire_of(stack):
+    stack.wire = Wire(stack.port)
+    return stack.wire
+
+
+COMMANDS = {
+    "stop-streamerd": lambda s: s.streamerd.kill(),
+    "start-streamerd": lambda s: start(s.streamerd, s),
+    "stop-chatd": lambda s: s.chatd.kill(),
+    "start-chatd": lambda s: start(s.chatd, s),
+    "content": content,
+    "wire": lambda s: f"http://127.0.0.1:{wire_of(s).port}/",
+    "cut": lambda s: s.wire.cut(),
+    "mend": lambda s: s.wire.mend(),
+    "provider-recovers": lambda s: s.up.on("provider fails", text("it is well again")) and None,
+}
+
+
+def run(name, stack, demo, chromium, modules):
+    """Passes the TAP on, and does what it asks for."""
     p = subprocess.Popen(
-        ["node", os.path.join(HERE, "page.mjs"), f"http://127.0.0.1:{stack.port}/", chromium],
+        ["node", os.path.join(HERE, name + ".mjs"), f"http://127.0.0.1:{stack.port}/", chromium,
+         f"http://127.0.0.1:{demo.port}/"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PLAYWRIGHT_DIR": folder, "TIME_SCALE": str(SCALE)})
-    end = threading.Timer(150 * SCALE, p.kill)
+        env={**os.environ, "NODE_MODULES": modules, "TIME_SCALE": str(SCALE)})
+    end = threading.Timer(LIMIT * SCALE, p.kill)
     end.start()
     for line in p.stdout:
-        command, _, rest = line.strip().partition(" ")
-        if command == "stop-streamerd":
-            stack.streamerd.kill()
-        elif command == "stop-chatd":
-            stack.chatd.kill()
-        elif command == "start-chatd":
-            stack.chatd.start()
-            stack.wait_ready()
-        elif command == "start-streamerd":
-            stack.streamerd.start()
-            stack.wait_ready()
+        command, *rest = line.split() or [""]
+        if command in COMMANDS:
+            p.stdin.write(json.dumps(COMMANDS[command](stack, *rest)) + "\n")
+            p.stdin.flush()
         else:
             print(line, end="", flush=True)
-            continue
-        p.stdin.write("done\n")
-        p.stdin.flush()
     end.cancel()
     return p.wait()
 
 
-def main():
-    if not shutil.which("node") or not shutil.which("npm"):
-        skip("node and npm are not installed")
+def main(name):
+    if not shutil.which("node"):
+        skip("node is not installed")
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not chromium:
         skip("chromium is not installed")
-    folder = install()
-    # at this rate the show takes a second and a long answer as long as a test wants
-    with Stack(None, {"demo": {"type": "demo", "rate": 200}}) as stack:
-        status = run(stack, chromium, folder)
+    try:
+        modules = os.path.dirname(npm.bin_folder())
+    except tap.Skip as why:
+        skip(str(why))
+    # at this rate the show of the demo takes a second
+    with shows.register(ToolUpstream()) as up, \
+            ToolStack(up) as stack, Stack(None, {"demo": {"type": "demo", "rate": 200}}) as demo:
+        status = run(name, stack, demo, chromium, modules)
         if status:
             stack.explain()
     return 1 if status else 0
 
 
 if __name__ == "__main__":
-    tap.note("the page in Chromium")
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))

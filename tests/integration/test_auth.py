@@ -69,7 +69,7 @@ def test_without_its_token_nothing_is_served(t):
             r = t.call(method, target, body, {**headers, **who})
             tap.eq(r.status, 401, f"{method} {target} {who}: {r}")
     tap.eq(state_for_ann(t, sid), before, "what there is afterwards")
-    for target in ("/healthz", "/readyz", "/", "/page.js"):
+    for target in ("/healthz", "/readyz", "/", "/page/app.js", "/ops"):
         tap.eq(t.status({}, target), 200, f"{target} needs none")
     tap.eq(t.status({"Authorization": "bEARER " + token}), 200, "the scheme in other letters")
     for owner, secret in TOKENS.items():

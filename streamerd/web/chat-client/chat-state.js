@@ -197,7 +197,7 @@ const handlers = {
   reasoning_chunk: (state, d) => change(state, d, (a) => ({ reasoning: a.reasoning.append(d.content) })),
   tool_start: (state, d) =>
     change(state, d, (a) => ({
-      tools: [...a.tools, { id: d.tool_invocation_id, name: d.name, server: d.server, input: null, status: "pending", output: null, is_error: false, started_at: d.ts }],
+      tools: [...a.tools, { id: d.tool_invocation_id, name: d.name, server: d.server, input: null, status: "pending", output: null, is_error: false, started_at: d.ts, ...pick(d, "at") }],
     })),
   tool_input: (state, d) => changeTool(state, d, pick(d, "input", "parse_error", "raw", "status")),
   tool_progress: (state, d) => changeTool(state, d, { status: "running", ...pick(d, "progress", "total", "message") }),

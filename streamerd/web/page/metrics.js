@@ -1,0 +1,64 @@
+// Reads Prometheus text, and tells what became of figures over time. Pure.
+
+const unescaped = (text) => text.replace(/\\(.)/g, (_, c) => (c === "n" ? "\n" : c));
+
+// Text → {values: Map("name{labels}" → number), types, helps: Map(name → text)}.
+export function parse(text) {
+  const values = new Map();
+  const types = new Map();
+  const helps = new Map();
+  for (const line of text.split("\n")) {
+    const about = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line);
+    if (about) (about[1] === "HELP" ? helps : types).set(about[2], about[1] === "HELP" ? unescaped(about[3]) : about[3]);
+    const sample = /^([a-zA-Z_:][\w:]*(?:\{.*\})?)\s+(\S+)/.exec(line);
+    if (sample && !Number.isNaN(Number(sample[2].replace("Inf", "Infinity")))) {
+      values.set(sample[1], Number(sample[2].replace("Inf", "Infinity")));
+    }
+  }
+  return { values, types, helps };
+}
+
+export const nameOf = (key) => key.replace(/\{.*$/, "");
+
+// What a figure belongs to: the buckets of a histogram to the histogram.
+const familyOf = (sample, name) => (sample.types.has(name) ? name : name.replace(/_(bucket|sum|count)$/, ""));
+
+export const typeOf = (sample, key) => sample.types.get(familyOf(sample, nameOf(key))) ?? "untyped";
+export const helpOf = (sample, key) => sample.helps.get(familyOf(sample, nameOf(key))) ?? "";
+
+// Sum of the figures whose name matches; null if there is none.
+export function total(sample, pattern) {
+  let sum = null;
+  for (const [key, value] of sample.values) if (pattern.test(nameOf(key))) sum = (sum ?? 0) + value;
+  return sum;
+}
+
+// Growth per second between two samples. A counter that went back began anew: a process was restarted.
+export function rate(from, to, pattern) {
+  let sum = null;
+  for (const [key, value] of to.values) {
+    if (!pattern.test(nameOf(key))) continue;
+    const before = from.values.get(key);
+    sum = (sum ?? 0) + (before === undefined ? 0 : value >= before ? value - before : value);
+  }
+  return sum === null || to.at <= from.at ? null : sum / ((to.at - from.at) / 1000);
+}
+
+// The quantile q of what a histogram counted between two samples, in its own unit; null if it counted nothing.
+export function quantile(from, to, name, q) {
+  const buckets = [];
+  for (const [key, value] of to.values) {
+    const le = nameOf(key) === name + "_bucket" && /le="([^"]+)"/.exec(key)?.[1];
+    if (!le) continue;
+    const before = from.values.get(key) ?? 0;
+    buckets.push([Number(le.replace("Inf", "Infinity")), value >= before ? value - before : value]);
+  }
+  buckets.sort((a, b) => a[0] - b[0]);
+  const all = buckets.at(-1)?.[1];
+  if (!all) return null;
+  const at = buckets.findIndex(([, n]) => n >= q * all);
+  const [low, below] = at ? buckets[at - 1] : [0, 0];
+  const [high, upto] = buckets[at];
+  if (high === Infinity) return low;
+  return low + (high - low) * ((q * all - below) / Math.max(1, upto - below));
+}
