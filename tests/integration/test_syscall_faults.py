@@ -6,6 +6,7 @@ call is left to fail. Clients do what clients do (come back, send again with the
 end everything has its answer or its stated end, and nothing was shown that is not so.
 
     FAULT_FULL=1                    every n; otherwise a random few of each
+    FAULT_EACH=300                  so many of each instead
     FAULT=worker:pwrite64:EIO:7     this one only (what stands behind may be left out)
     FAULT_SECONDS=600               begin nothing new after this
     SEED=...                        repeats a choice
@@ -52,7 +53,7 @@ MEMORY = {"malloc": ("ENOMEM",)}
 FULL = bool(os.environ.get("FAULT_FULL"))
 ONLY = (os.environ.get("FAULT", "").split(":") + [""] * 4)[:4]
 SECONDS = float(os.environ.get("FAULT_SECONDS") or (3600 if FULL else 6 * SCALE))
-EACH = 2  # of each fault in a short run
+EACH = int(os.environ.get("FAULT_EACH") or 2)  # of each fault in a short run
 # How a turn may end other than with its answer.
 STATED = ("provider_unreachable", "provider_timeout", "provider_truncated", "persist_error", "worker_crashed")
 # A REQUIRE is for our own bugs, and for memory that is not there: no answer could be built without it.
