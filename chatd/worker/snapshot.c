@@ -226,6 +226,10 @@ void snapshot_send(struct link *l, uint64_t req, struct session *s)
 	struct worker *worker = s->worker;
 	struct waiting *w;
 
+	if (s->orphaned) { /* handed over while this waited: its successor knows more */
+		link_reply_fault(l, req, FAULT_WORKER_UNAVAILABLE, NULL);
+		return;
+	}
 	if (s->log.pending == 0) {
 		send_now(l, req, s);
 		return;

@@ -412,11 +412,13 @@ int turn_withdraw(struct turn *t)
 
 void turn_hand_over(struct turn *t)
 {
+	struct session *s = t->session;
+
 	turn_flush(t);
-	event_log_write(t->worker->log, SQL_TURN_HANDOVER, &t->session->log, t->ref, t->generation,
-			"T");
-	log_notice("turn.hand_over", "session=%s turn=%s", t->session->log.id, t->ref->id);
+	event_log_write(t->worker->log, SQL_TURN_HANDOVER, &s->log, t->ref, t->generation, "T");
+	log_notice("turn.hand_over", "session=%s turn=%s", s->log.id, t->ref->id);
 	turn_forget(t);
+	s->orphaned = true; /* it goes on, elsewhere: nobody is told by us that it is over */
 }
 
 /* --- waiting for a person --- */

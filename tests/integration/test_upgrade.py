@@ -6,7 +6,7 @@ import re
 import threading
 import time
 
-from lib import plan, tap
+from lib import http, plan, tap
 from lib.freeze import freeze, thaw
 from lib.load import Load, verify
 from lib.strict import Watcher
@@ -76,6 +76,37 @@ def test_a_turn_that_is_handed_over_again_and_again_is_not_ended_for_it(load):
     t.wait_ready()
     tap.eq(t.snapshot(turn["session_id"])["content"], "it came", "answer")
     tap.eq(t.log.turn(turn["turn_id"])["crashes"], 0, "crashes")
+
+
+def test_nobody_is_told_that_a_turn_is_over_that_was_handed_over(load):
+    """DUR-8, FAF-7, SDC-8"""
+    t = load.stack
+    turn = t.say(t.up.on("not over", hang()))
+    told, stop = [], threading.Event()
+
+    def look():
+        while not stop.is_set():
+            try:
+                r = http.request(t.port, "GET", f"/v1/sessions/{turn['session_id']}/snapshot")
+            except OSError:
+                continue
+            if r.status == 200 and r.json()["state"] != "processing":
+                told.append(r.json()["state"])
+
+    lookers = [threading.Thread(target=look, daemon=True) for _ in range(16)]
+    for x in lookers:
+        x.start()
+    for n in range(1, 7):
+        t.up.wait("not over", n)
+        tap.eq(t.chatd.term(), 0, "exit status")
+        t.chatd.start()
+    t.wait_ready(30)
+    stop.set()
+    for x in lookers:
+        x.join(20 * SCALE)
+    tap.eq(told, [], "states other than processing")
+    tap.eq(t.abort(turn["session_id"]).status, 202, "abort")
+    t.wait_idle(turn["session_id"])
 
 
 def test_connections_made_while_a_worker_is_replaced_are_served(load):
