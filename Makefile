@@ -37,8 +37,10 @@ fuzz: ## each fuzz target for FUZZ_SECONDS
 	@tools/deps.sh build check
 	@tools/fuzz.sh $(BUILD)-fuzz $(FUZZ_SECONDS)
 
-bench: build ## measure; figures are ratios taken in one run
-	@meson test -C $(BUILD) --no-rebuild --benchmark --verbose
+bench: ## measure; ONLY=fanout, or log, latency, starts, waiting; ONLY="fanout back" for one scenario
+	@tools/deps.sh build bench
+	@tools/build.sh $(BUILD)
+	@tools/bench.sh $(BUILD) $(ONLY)
 
 clean: ## remove the build folders, the state of `make run` too
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz

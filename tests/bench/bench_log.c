@@ -13,7 +13,6 @@
  * A round begins with two empty files and gives A and B slices of 2,000 events in turn, so that a
  * slow moment of the machine hits both. Figures are medians of the rounds.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +24,7 @@
 #include "common/log.h"
 #include "common/require.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/bench_options.h"
 
 #define SESSIONS      2000
 #define PAYLOAD	      150
@@ -395,35 +395,15 @@ int main(int argc, char **argv)
 	const char *out = NULL;
 	json_t *runs = json_array(), *all;
 	bool met = true;
-	int c, only = 0;
+	int only = 0;
+	const struct bench_option options[] = {
+		{'r', "ROUNDS", &rounds, NULL}, {'n', "EVENTS", &n_events, NULL},
+		{'b', "BATCH", &only, NULL},	{'w', "WAL_PAGES", &checkpoint_pages, NULL},
+		{'d', "DIR", NULL, &top},	{'o', "FILE.json", NULL, &out},
+	};
 
-	while ((c = getopt(argc, argv, "r:n:d:o:b:w:")) != -1) {
-		switch (c) {
-		case 'r':
-			rounds = atoi(optarg);
-			break;
-		case 'n':
-			n_events = atoi(optarg) / SLICE * SLICE;
-			break;
-		case 'd':
-			top = optarg;
-			break;
-		case 'o':
-			out = optarg;
-			break;
-		case 'w':
-			checkpoint_pages = atoi(optarg);
-			break;
-		case 'b':
-			only = atoi(optarg);
-			break;
-		default:
-			(void)fprintf(stderr,
-				      "bench_log [-r ROUNDS] [-n EVENTS] [-b BATCH] [-w WAL_PAGES] "
-				      "[-d DIR] [-o FILE.json]\n");
-			return 2;
-		}
-	}
+	bench_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
+	n_events = n_events / SLICE * SLICE;
 	(void)log_set_level("warning");
 	(void)printf(
 		"event log against bare SQLite: %d sessions, %d events of %d bytes, %d rounds, "

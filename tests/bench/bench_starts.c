@@ -8,7 +8,6 @@
  * two messages, a turn and its events on disk. Nobody watches.
  */
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "common/log.h"
 #include "common/require.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/bench_options.h"
 #include "tests/bench/stack.h"
 
 #define BODY "{\"content\":\"demo: chunks=1 size=10\"}"
@@ -119,29 +119,14 @@ int main(int argc, char **argv)
 	static const int levels[] = {1, 16, 128};
 	json_t *runs = json_array(), *all;
 	const char *out = NULL;
-	int c;
+	const struct bench_option options[] = {
+		{'s', "SECONDS", &seconds, NULL},
+		{'w', "WORKERS", &workers, NULL},
+		{'d', "DIR", NULL, &top},
+		{'o', "FILE.json", NULL, &out},
+	};
 
-	while ((c = getopt(argc, argv, "s:w:d:o:")) != -1) {
-		switch (c) {
-		case 's':
-			seconds = atoi(optarg);
-			break;
-		case 'w':
-			workers = atoi(optarg);
-			break;
-		case 'd':
-			top = optarg;
-			break;
-		case 'o':
-			out = optarg;
-			break;
-		default:
-			(void)fprintf(
-				stderr,
-				"bench_starts [-s SECONDS] [-w WORKERS] [-d DIR] [-o FILE.json]\n");
-			return 2;
-		}
-	}
+	bench_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
 	(void)log_set_level("warning");
 	request_n = snprintf(request, sizeof(request),
 			     "POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "

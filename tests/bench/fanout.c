@@ -22,7 +22,6 @@
  * because a server doesn't take it counts as that server's delay. How late the load itself was is
  * told (late_us), and so is its share of its own core.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +30,7 @@
 
 #include "common/clock.h"
 #include "common/require.h"
+#include "tests/bench/bench_options.h"
 #include "tests/bench/cpu_time.h"
 #include "tests/bench/crowd.h"
 #include "tests/bench/source.h"
@@ -313,37 +313,28 @@ static void serve(struct load *l)
 	}
 }
 
-static int usage(void)
-{
-	(void)fprintf(stderr, "fanout -k chat|nchan|bare -p PORT [-b BUS_DIR] [-s SESSIONS]\n");
-	return 2;
-}
-
 int main(int argc, char **argv)
 {
 	static struct load l;
 	const char *dir = NULL, *kind = "";
-	int c, port = 0, sessions = 1;
+	int port = 0, sessions = 1;
 	enum crowd_server server;
+	const struct bench_option options[] = {
+		{'k', "chat|nchan|bare", NULL, &kind},
+		{'p', "PORT", &port, NULL},
+		{'b', "BUS_DIR", NULL, &dir},
+		{'s', "SESSIONS", &sessions, NULL},
+	};
 
-	while ((c = getopt(argc, argv, "k:b:p:s:")) != -1) {
-		if (c == 'k')
-			kind = optarg;
-		else if (c == 'b')
-			dir = optarg;
-		else if (c == 'p')
-			port = atoi(optarg);
-		else if (c == 's')
-			sessions = atoi(optarg);
-		else
-			return usage();
-	}
+	bench_options(argc, argv, options, sizeof(options) / sizeof(options[0]));
 	server = strcmp(kind, "chat") == 0    ? CROWD_CHAT
 		 : strcmp(kind, "nchan") == 0 ? CROWD_NCHAN
 					      : CROWD_BARE;
 	if (port <= 0 || sessions <= 0 || (server == CROWD_CHAT && !dir) ||
-	    (server == CROWD_BARE && strcmp(kind, "bare") != 0))
-		return usage();
+	    (server == CROWD_BARE && strcmp(kind, "bare") != 0)) {
+		(void)fprintf(stderr, "fanout: -k and -p are needed, for chat -b too\n");
+		return 2;
+	}
 	(void)poller_raise_limit();
 	poller_init(&l.poller);
 	l.source = server == CROWD_CHAT ? source_bus_new(&l.poller, (unsigned)sessions, dir)

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Fan-out by hand: one server, one load.
+"""Fan-out: all of it for `make bench`, or by hand one server and one load.
 
+    tests/bench/fanout.py all [--runs 3] [--minutes 11] [--only back ...] [--quick] [--json FILE]
     tests/bench/fanout.py once --server chat --viewers 1000 --rate 150 --seconds 4
     tests/bench/fanout.py search --server nchan --viewers 1000
     tests/bench/fanout.py idle --server chat --viewers 10000
     tests/bench/fanout.py back --server chat --viewers 5000 --missed 200
 
-`--server` may be given several times and is chat, nchan or bare; `--rate` is events/s over all
+`all` prints a table and writes every figure to the JSON file. It ends with 0 if it could measure,
+whether or not the targets are met. `--server` may be given several times and is chat, nchan or bare; `--rate` is events/s over all
 `--sessions`. The server runs on one core, the load on another. What each figure means is in
 .lore/specs/benchmarks.md; `make bench` runs everything. BUILD_DIR names another build folder.
 """
@@ -19,7 +21,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
-from bench import search  # noqa: E402
+from bench import everything, search  # noqa: E402
+from bench.scenarios import SCENARIOS, Plan  # noqa: E402
 from bench.servers import SERVERS  # noqa: E402
 
 
@@ -77,7 +80,7 @@ WHAT = {"once": once, "search": do_search, "idle": idle, "back": back}
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", choices=WHAT)
+    p.add_argument("what", choices=[*WHAT, "all"])
     p.add_argument("--server", action="append", choices=SERVERS)
     p.add_argument("--viewers", type=int, default=1000)
     p.add_argument("--sessions", type=int, default=1)
@@ -86,8 +89,14 @@ def main():
     p.add_argument("--lag", type=float, default=0.25, help="seconds that a rate that is held may lag")
     p.add_argument("--missed", type=int, default=200, help="events while the viewers were away")
     p.add_argument("--json", help="write the figures there")
+    p.add_argument("--only", action="append", choices=SCENARIOS, help="all: these scenarios")
+    p.add_argument("--runs", type=int, default=3, help="all: of each")
+    p.add_argument("--minutes", type=float, default=11, help="all: no further run is begun after that")
+    p.add_argument("--quick", action="store_true", help="all: small and short, figures mean nothing")
     a = p.parse_args()
     raise_limit()
+    if a.what == "all":
+        sys.exit(everything.measure(Plan(a.quick), a.only or list(SCENARIOS), a.runs, a.minutes, a.json))
     figures = {}
     for name in a.server or ["chat"]:
         with SERVERS[name](sessions=a.sessions) as s:

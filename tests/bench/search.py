@@ -4,7 +4,8 @@ Held: every event was made in time and came to every viewer once and in order, t
 99 % of all within `lag` seconds.
 """
 
-STEP = 1.7       # from one rate to the next while looking for one that is not held
+STEP = 1.7        # from one rate to the next while looking for one that is not held
+MOST = 14         # steps of one search
 PRECISION = 1.06  # the search ends when held and not held are this close
 
 
@@ -39,11 +40,12 @@ def attempt(load, rate, seconds, lag):
     return again if again["held"] or again["deliveries_s"] > r["deliveries_s"] else {**r, "stuck": again.get("stuck")}
 
 
-def highest(load, guess, seconds=2.0, lag=0.25, tell=None, limit=None):
-    """(best run that was held, all runs). `guess` is events/s."""
+def highest(load, guess, seconds=2.0, lag=0.25, tell=None, factor=STEP):
+    """(best run that was held, all runs). `guess` is events/s; the nearer, the fewer steps, and
+    the smaller `factor` may be."""
     low, high, best, runs = 0.0, None, None, []
     rate = guess
-    while rate > 0.01:
+    while rate > 0.01 and len(runs) < MOST:
         r = attempt(load, rate, seconds, lag)
         runs.append(r)
         if tell:
@@ -54,12 +56,10 @@ def highest(load, guess, seconds=2.0, lag=0.25, tell=None, limit=None):
             high = rate
         if r.get("stuck"):
             break
-        if limit and low >= limit:
-            break
         if high is None:
-            rate = low * STEP
+            rate = low * factor
         elif low == 0:
-            rate = high / STEP
+            rate = high / factor
         elif high / low < PRECISION:
             break
         else:

@@ -78,6 +78,13 @@ http {{
 """
 
 
+def busy():
+    """Seconds that all CPUs together have worked, or were taken by the machine's host."""
+    with open("/proc/stat", encoding="ascii") as f:
+        v = [int(x) for x in f.readline().split()[1:9]]
+    return (sum(v) - v[3] - v[4]) / os.sysconf("SC_CLK_TCK")
+
+
 def pin(core):
     """For a child between fork and exec: one core, and it dies with us."""
     def set_up():
@@ -291,12 +298,18 @@ class Load:
 
     def run(self, rate, seconds, drain=3.0):
         """`rate` events/s; with derived figures."""
+        began = busy()
         a = self.ask(f"run {rate:.4f} {seconds} {int(drain * 1000)}")
+        spent = busy() - began
         a["expected"] = a["made"] * a["live"] / self.server.sessions
-        a["deliveries_s"] = a["per_second"]
+        a["deliveries_s"] = a["per_second"]  # while events were being made
+        a["held_s"] = a["delivered"] / a["seconds"]  # all, if all came
+        a["through_s"] = a["delivered"] / (a["seconds"] + a["lag_us"] / 1e6)  # until the last one came
         a["cpu_us"] = 1e6 * a["cpu_s"] / a["delivered"] if a["delivered"] else 0
         a["server_core"] = a["cpu_window_s"] / a["seconds"]
         a["load_core"] = a["own_cpu_s"] / (a["seconds"] + a["lag_us"] / 1e6)
+        # cores that neither server nor load had, of the time until the last event came
+        a["others"] = max(0.0, (spent - a["cpu_s"] - a["own_cpu_s"]) / (a["seconds"] + a["lag_us"] / 1e6))
         a["bytes_each"] = a["bytes"] / a["delivered"] if a["delivered"] else 0
         a["events_a_read"] = a["delivered"] / a["reads"] if a["reads"] else 0
         a["clean"] = not (a["missing"] or a["holes"] or a["doubled"] or a["resets"] or a["ended"])

@@ -21,6 +21,7 @@
 #include "common/json.h"
 #include "common/require.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/cpu_time.h"
 
 #define READY_MS 20000
 
@@ -221,6 +222,22 @@ void stack_member(const char *json, const char *name, char *out, size_t size)
 
 	REQUIRE(text);
 	(void)snprintf(out, size, "%s", text);
+}
+
+double stack_cpu(const struct stack *s)
+{
+	double sum = cpu_time_of(s->chatd) + cpu_time_of(s->streamerd);
+	char path[64];
+	int pid;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", s->chatd, s->chatd);
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%d", &pid) == 1)
+		sum += cpu_time_of(pid);
+	if (f)
+		(void)fclose(f);
+	return sum;
 }
 
 static void on_committed(void *arg, struct log_session *s, const struct chat_event *e)

@@ -30,5 +30,7 @@ int stack_request(int fd, const char *method, const char *target, const char *js
 /* Text of the member of a flat JSON object, copied to out. */
 void stack_member(const char *json, const char *name, char *out, size_t size);
 
+/* CPU seconds that chatd, its workers and streamerd have had. */
+double stack_cpu(const struct stack *s);
 /* p50 of the time in µs that event_log takes to commit one event in the stack's folder. */
 double stack_commit_us(const struct stack *s);

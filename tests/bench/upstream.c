@@ -1,8 +1,8 @@
 /*
  * upstream.c - a scripted OpenAI-style provider in a process of its own. See upstream.h.
  *
- * One epoll loop with a tick of 1 ms. A stream is due every 1/rate s from its own start, so many
- * streams that start one after the other stay spread over time, as real ones are. What a socket
+ * One epoll loop with a tick of 1 ms. A stream is due every 1/rate s; many streams are spread over
+ * that time, as real ones are. What a socket
  * doesn't take at once is dropped with its stream: a benchmark in which chatd doesn't read for that
  * long has failed anyway, and shows it by the missing viewers' samples.
  */
@@ -30,7 +30,7 @@
 struct upstream_shared {
 	atomic_int streams;
 	atomic_ulong sent;
-	atomic_bool ending;
+	atomic_bool ending, holding;
 };
 
 struct stream {
@@ -135,6 +135,10 @@ static void tick(int64_t gap_us)
 				drop(fd);
 			continue;
 		}
+		if (shared->holding) { /* once let go, they are spread over the gap */
+			s->due_us = now + gap_us * (fd * 619 % 1000) / 1000;
+			continue;
+		}
 		if (now < s->due_us)
 			continue;
 		s->due_us += gap_us;
@@ -206,9 +210,15 @@ void upstream_end_streams(struct upstream *u)
 	u->shared->ending = true;
 }
 
-void upstream_go_on(struct upstream *u)
+void upstream_hold(struct upstream *u)
 {
 	u->shared->ending = false;
+	u->shared->holding = true;
+}
+
+void upstream_go_on(struct upstream *u)
+{
+	u->shared->holding = false;
 }
 
 void upstream_stop(struct upstream *u)

@@ -17,7 +17,9 @@ struct upstream {
 void upstream_start(struct upstream *u, int events_per_second);
 int upstream_streams(const struct upstream *u); /* that run now */
 unsigned long upstream_sent(const struct upstream *u);
-/* All streams end (on: again, new ones run). */
+/* All streams end. */
 void upstream_end_streams(struct upstream *u);
+/* New streams are answered with a head and nothing more until upstream_go_on(). */
+void upstream_hold(struct upstream *u);
 void upstream_go_on(struct upstream *u);
 void upstream_stop(struct upstream *u);
