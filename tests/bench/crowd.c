@@ -75,16 +75,23 @@ struct crowd *crowd_new(struct poller *p, const struct source *s, enum crowd_ser
 	return c;
 }
 
-void crowd_free(struct crowd *c)
+/*
+ * By RST: a connection in TIME_WAIT would refuse the SYN of one that gets the same ports, which
+ * then comes seconds later, and that would be taken for the server's slowness.
+ */
+static void cut(struct viewer *v)
 {
 	struct linger reset = {.l_onoff = 1};
 
-	for (unsigned i = 0; i < c->n; i++) {
-		struct watch *w = &c->viewers[i]->watch;
+	if (v->watch.fd >= 0)
+		(void)setsockopt(v->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	poller_close(v->crowd->poller, &v->watch);
+}
 
-		if (w->fd >= 0) /* no TIME_WAIT: the next run wants the ports */
-			(void)setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-		poller_close(c->poller, w);
+void crowd_free(struct crowd *c)
+{
+	for (unsigned i = 0; i < c->n; i++) {
+		cut(c->viewers[i]);
 		free(c->viewers[i]);
 	}
 	free(c->viewers);
@@ -195,7 +202,7 @@ void crowd_drop(struct crowd *c, unsigned n)
 
 		if (v->state != LIVE)
 			continue;
-		poller_close(c->poller, &v->watch);
+		cut(v);
 		set_state(v, AWAY);
 		v->returned = false;
 		n--;

@@ -45,7 +45,7 @@ void crowd_free(struct crowd *c);
  * crowd_opening() is 0.
  */
 void crowd_open(struct crowd *c, unsigned n, unsigned at_once, bool stalled);
-/* Closes the first n live viewers; they keep their cursors. */
+/* Cuts the first n live viewers off, as a network does; they keep their cursors. */
 void crowd_drop(struct crowd *c, unsigned n);
 /* All that were dropped come back with Last-Event-ID, in the same way. */
 void crowd_return(struct crowd *c, unsigned at_once);

@@ -15,7 +15,8 @@ import traceback
 from bench import servers, targets
 from bench.scenarios import SCENARIOS
 
-DISTURBED = 0.10  # cores that others had
+DISTURBED = 0.10   # cores that others had
+PATIENCE = 60      # seconds, in all, for which a quiet moment is waited for
 
 
 def version(argv):
@@ -65,6 +66,21 @@ def one(name, server, plan, known):
         return {"error": f"{type(e).__name__}: {e}"}
 
 
+class Quiet:
+    """Waits before a run until the machine is idle, as long as there is patience left."""
+
+    def __init__(self, patience):
+        self.left = patience
+
+    def wait(self):
+        while self.left > 0:
+            before = servers.busy()
+            time.sleep(0.25)
+            if servers.busy() - before <= 0.25 * DISTURBED + 0.01:
+                return
+            self.left -= 0.25
+
+
 def disturbance(all_runs):
     seen = sorted(others(all_runs))
     if not seen:
@@ -79,7 +95,7 @@ def say(line):
 def measure(plan, names, runs, minutes, path, tell=say):
     """Exit status: 0 if nothing failed."""
     began, known, found = time.monotonic(), {}, {n: {} for n in names}
-    left_out = []
+    left_out, quiet = [], Quiet(0 if plan.quick else PATIENCE)
     for r in range(runs):
         for name in names:
             for server in SCENARIOS[name][1]:
@@ -88,6 +104,7 @@ def measure(plan, names, runs, minutes, path, tell=say):
                 if time.monotonic() - began > 60 * minutes:
                     left_out.append(f"{name} {server} run {r + 1}")
                     continue
+                quiet.wait()
                 at = time.monotonic()
                 figures = one(name, server, plan, known)
                 figures["took_s"] = round(time.monotonic() - at, 2)

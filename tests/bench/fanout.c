@@ -48,6 +48,7 @@ struct load {
 	struct watch commands;
 	char line[4096];
 	size_t have;
+	bool is_over;
 	int pids[MAX_PIDS];
 	int n_pids;
 	double due_us; /* when the next event is, while a rate is on */
@@ -276,7 +277,7 @@ static void command(struct load *l, char *line)
 		crowd_drop(l->crowd, (unsigned)v[0]);
 		(void)printf("{\"ok\":true}\n");
 	} else if (strcmp(name, "quit") == 0)
-		exit(0);
+		l->is_over = true;
 	else
 		(void)printf("{\"ok\":false,\"error\":\"no such command\"}\n");
 	(void)fflush(stdout);
@@ -288,14 +289,15 @@ static void on_commands(struct watch *w, uint32_t events)
 	ssize_t n = read(w->fd, l->line + l->have, sizeof(l->line) - 1 - l->have);
 
 	if (n <= 0)
-		exit(0);
-	l->have += (size_t)n;
+		l->is_over = true;
+	else
+		l->have += (size_t)n;
 }
 
 /* Commands run from here, not from within the poller. */
 static void serve(struct load *l)
 {
-	for (;;) {
+	while (!l->is_over) {
 		char *nl = memchr(l->line, '\n', l->have);
 		char one[sizeof(l->line)];
 		size_t n;
@@ -345,4 +347,8 @@ int main(int argc, char **argv)
 	(void)printf("{\"ok\":true}\n");
 	(void)fflush(stdout);
 	serve(&l);
+	crowd_free(l.crowd);
+	source_free(l.source);
+	poller_fini(&l.poller);
+	return 0;
 }

@@ -5,7 +5,7 @@
     tests/bench/fanout.py once --server chat --viewers 1000 --rate 150 --seconds 4
     tests/bench/fanout.py search --server nchan --viewers 1000
     tests/bench/fanout.py idle --server chat --viewers 10000
-    tests/bench/fanout.py back --server chat --viewers 5000 --missed 200
+    tests/bench/fanout.py back --server chat --viewers 5000 --missed 20
 
 `all` prints a table and writes every figure to the JSON file. It ends with 0 if it could measure,
 whether or not the targets are met. `--server` may be given several times and is chat, nchan or bare; `--rate` is events/s over all
@@ -87,7 +87,7 @@ def main():
     p.add_argument("--rate", type=float, default=50)
     p.add_argument("--seconds", type=float, default=2)
     p.add_argument("--lag", type=float, default=0.25, help="seconds that a rate that is held may lag")
-    p.add_argument("--missed", type=int, default=200, help="events while the viewers were away")
+    p.add_argument("--missed", type=int, default=20, help="events while the viewers were away")
     p.add_argument("--json", help="write the figures there")
     p.add_argument("--only", action="append", choices=SCENARIOS, help="all: these scenarios")
     p.add_argument("--runs", type=int, default=3, help="all: of each")

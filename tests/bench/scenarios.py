@@ -28,7 +28,7 @@ class Plan:
         self.seconds = 0.5 if quick else 2.0
         self.many_seconds = 1.0 if quick else 3.0
         self.returning = 500 if quick else 5000
-        self.missed = 200
+        self.missed = 20  # of a second, at the rate of one model
         self.stalled = 100 if quick else 1000
         self.sizes = (100, 1000) if quick else (100, 1000, 10000, 19000)
         self.sessions = 100 if quick else 2000

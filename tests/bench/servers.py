@@ -34,6 +34,7 @@ log_level = warning
 [http]
 listen = 127.0.0.1:{port}
 max_connections = {connections}
+max_connections_per_address = {connections}
 [bus]
 dir = {dir}
 """
@@ -182,7 +183,12 @@ class Server:
         until(answers, f"{self.name} is ready", 20)
 
     def pids(self):
-        return [self.process.pid]
+        """Parent and children, to the last: nginx's worker, streamerd's serving process."""
+        found = [self.process.pid]
+        for pid in found:  # grows
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+                found += [int(x) for x in f.read().split()]
+        return found
 
     def pss(self):
         """Bytes that its processes hold; what they share is counted once."""
@@ -226,11 +232,6 @@ class Nchan(Server):
             f.write(NCHAN_CONF.format(dir=self.dir, port=self.port, module=NCHAN_MODULE, files=MAX_CONNECTIONS + 200,
                                       connections=MAX_CONNECTIONS, buffer=self.buffer))
         return ["nginx", "-c", conf, "-p", self.dir, "-e", os.path.join(self.dir, "error.log")]
-
-    def pids(self):
-        """The master and its worker."""
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as f:
-            return [self.process.pid] + [int(x) for x in f.read().split()]
 
 
 class Bare(Server):

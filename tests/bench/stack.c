@@ -224,20 +224,26 @@ void stack_member(const char *json, const char *name, char *out, size_t size)
 	(void)snprintf(out, size, "%s", text);
 }
 
-double stack_cpu(const struct stack *s)
+/* Of a process and all that came of it. */
+static double cpu_of_tree(pid_t pid)
 {
-	double sum = cpu_time_of(s->chatd) + cpu_time_of(s->streamerd);
+	double sum = cpu_time_of(pid);
 	char path[64];
-	int pid;
+	int child;
 	FILE *f;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", s->chatd, s->chatd);
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
 	f = fopen(path, "re");
-	while (f && fscanf(f, "%d", &pid) == 1)
-		sum += cpu_time_of(pid);
+	while (f && fscanf(f, "%d", &child) == 1)
+		sum += cpu_of_tree(child);
 	if (f)
 		(void)fclose(f);
 	return sum;
+}
+
+double stack_cpu(const struct stack *s)
+{
+	return cpu_of_tree(s->chatd) + cpu_of_tree(s->streamerd);
 }
 
 static void on_committed(void *arg, struct log_session *s, const struct chat_event *e)

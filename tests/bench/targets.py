@@ -74,6 +74,8 @@ class Row:
         return self.values["chat"]
 
     def to(self, server):
+        if not self.unit:  # itself a ratio
+            return None
         return ratio(self.chat, self.values[server])
 
     def as_json(self):
@@ -161,7 +163,7 @@ def session_rows(f):
     got = Row("  delivered", "/s", f, "whole", "delivered_per_second")
     p50 = Row("  p50", "ms", f, "whole", "p50_us", 1e-3)
     p99 = Row("  p99", "ms", f, "whole", "p99_us", 1e-3)
-    cores = Row("  cores of both daemons", "", f, "whole", "cores")
+    cores = Row("  cores of both daemons", "cores", f, "whole", "cores")
     wanted = f.mid("whole", "chat", "turns")
     wanted = wanted and wanted * 20
     yield sent.aim("all of 20/s each", at_least(ratio(sent.chat, wanted), 0.99))
