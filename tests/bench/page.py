@@ -71,7 +71,7 @@ def table(rows):
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for r in rows:
         met = {True: "met", False: "**not met**", None: ""}[r["met"]]
-        cells = [r["what"].strip() if not r["what"].startswith(" ") else "… " + r["what"].strip(), r["unit"],
+        cells = [r["what"].strip() if not r["what"].startswith(" ") else "… " + r["what"].strip(" ."), r["unit"],
                  *(targets.number(r[k]) for k in ("chat", "nchan", "bare", "to_nchan", "to_bare")), r["target"], met]
         yield "| " + " | ".join(cells) + " |"
 

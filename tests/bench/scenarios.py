@@ -26,7 +26,7 @@ class Plan:
         self.viewers = 200 if quick else 1000
         self.many = 1000 if quick else 10000
         self.seconds = 0.5 if quick else 2.0
-        self.many_seconds = 1.0 if quick else 3.0
+        self.many_seconds = 1.0 if quick else 2.0
         self.returning = 500 if quick else 5000
         self.missed = 20  # of a second, at the rate of one model
         self.stalled = 100 if quick else 1000

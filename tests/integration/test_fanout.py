@@ -57,9 +57,12 @@ def test_the_load_notices_what_is_lost():
     # a load that can't fail shows nothing
     with Streamerd() as s:
         s.load.open(5)
-        s.process.send_signal(signal.SIGSTOP)
+        stopped = s.pids()
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
         r = s.load.run(100, 0.5, drain=0.1)
-        s.process.send_signal(signal.SIGCONT)
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
         assert r["missing"] > 0 and not search.is_held(r, 1), r
 
 
