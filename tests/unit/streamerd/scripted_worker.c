@@ -34,6 +34,7 @@ struct scripted_session {
 	char *owner, *id;
 	const char *state;
 	uint64_t generation, folded;
+	bool changed; /* is in lists of what changed */
 	struct stored *events;
 	size_t n;
 	TAILQ_HEAD(, sub) subs;
@@ -42,6 +43,10 @@ struct scripted_session {
 
 struct scripted_link {
 	struct scripted_worker *worker;
+	struct {
+		char owner[32];
+		uint64_t sub; /* 0: free */
+	} watches[4];
 	struct channel *channel;
 	TAILQ_ENTRY(scripted_link) next;
 };
@@ -196,6 +201,67 @@ static void on_replay(struct scripted_link *l, struct scripted_session *s,
 	channel_send(l->channel, &a);
 }
 
+static void on_watch(struct scripted_link *l, const struct msg_watch_owner *m)
+{
+	struct scripted_session *s;
+	auto_buf struct buf active = BUF_INIT, changed = BUF_INIT;
+
+	for (size_t i = 0; i < 4; i++) {
+		if (l->watches[i].sub && l->watches[i].sub != m->sub)
+			continue;
+		l->watches[i].sub = m->sub;
+		(void)snprintf(l->watches[i].owner, sizeof(l->watches[i].owner), "%.*s",
+			       (int)m->owner.n, m->owner.p);
+		break;
+	}
+	TAILQ_FOREACH (s, &l->worker->sessions, next) {
+		bool is_active = strcmp(s->state, "idle") != 0;
+
+		if (!str_eq(m->owner, s->owner) || (!is_active && !(s->changed && m->since)))
+			continue;
+		buf_addf(is_active ? &active : &changed, ",\"%s\"", s->id);
+	}
+	buf_consume(&active, active.len > 0);
+	buf_consume(&changed, changed.len > 0);
+	buf_addf(&active, "],\"changed\":[%s]}", buf_str(&changed));
+	buf_clear(&changed);
+	buf_addf(&changed, "{\"active\":[%s", buf_str(&active));
+	reply(l, m->req, FAULT_NONE, buf_str(&changed));
+}
+
+static void on_unwatch(struct scripted_link *l, uint64_t number)
+{
+	for (size_t i = 0; i < 4; i++) {
+		if (l->watches[i].sub == number)
+			l->watches[i].sub = 0;
+	}
+}
+
+static void tell_watchers(struct scripted_session *s, const struct chat_event *e)
+{
+	struct scripted_link *l;
+
+	if (e->type != CHAT_EVENT_RESPONSE_START && e->type != CHAT_EVENT_TURN_RESUMED &&
+	    e->type != CHAT_EVENT_SESSION_CLEARED)
+		return;
+	TAILQ_FOREACH (l, &s->worker->links, next) {
+		for (size_t i = 0; i < 4; i++) {
+			struct msg m = {.type = MSG_ACTIVITY,
+					.activity = {.sub = l->watches[i].sub,
+						     .session_id = str_of(s->id),
+						     .generation = e->generation,
+						     .seq = e->seq,
+						     .ts = e->ts,
+						     .type = e->type,
+						     .turn_id = e->turn_id,
+						     .payload = e->payload}};
+
+			if (l->watches[i].sub && strcmp(l->watches[i].owner, s->owner) == 0)
+				channel_send(l->channel, &m);
+		}
+	}
+}
+
 static void on_other(struct scripted_link *l, const struct msg *m)
 {
 	struct scripted_worker *w = l->worker;
@@ -237,8 +303,12 @@ static void on_message(void *arg, const struct msg *m)
 	w->counts.unsubscribes += m->type == MSG_UNSUBSCRIBE;
 	w->counts.snapshots += m->type == MSG_GET_SNAPSHOT;
 	w->counts.replays += m->type == MSG_REPLAY;
+	w->counts.watches += m->type == MSG_WATCH_OWNER;
+	w->counts.unwatches += m->type == MSG_UNWATCH_OWNER;
 	if (m->type == MSG_UNSUBSCRIBE)
 		on_unsubscribe(l, m->unsubscribe.sub);
+	else if (m->type == MSG_UNWATCH_OWNER)
+		on_unwatch(l, m->unwatch_owner.sub);
 	else if (w->mute)
 		return;
 	else if (w->refuse)
@@ -249,6 +319,8 @@ static void on_message(void *arg, const struct msg *m)
 		on_session_request(l, m, m->get_snapshot.owner, m->get_snapshot.session_id);
 	else if (m->type == MSG_REPLAY)
 		on_session_request(l, m, m->replay.owner, m->replay.session_id);
+	else if (m->type == MSG_WATCH_OWNER)
+		on_watch(l, &m->watch_owner);
 	else
 		on_other(l, m);
 }
@@ -444,6 +516,12 @@ void scripted_session_emit(struct scripted_session *s, enum chat_event_type type
 					     .payload = e.payload};
 		channel_send(sub->link->channel, &m);
 	}
+	tell_watchers(s, &e);
+}
+
+void scripted_session_changed(struct scripted_session *s)
+{
+	s->changed = true;
 }
 
 void scripted_session_turn(struct scripted_session *s, int chunks, size_t size)

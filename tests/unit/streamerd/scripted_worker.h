@@ -19,6 +19,7 @@ struct scripted_session;
 
 struct scripted_counts {
 	int subscribes, unsubscribes, snapshots, replays, statuses, others;
+	int watches, unwatches;
 };
 
 struct scripted_worker *scripted_worker_new(struct event_base *base, const char *dir,
@@ -54,6 +55,8 @@ void scripted_session_fold(struct scripted_session *s, uint64_t seq);
 void scripted_session_rewrite(struct scripted_session *s, uint64_t generation, int n);
 /* The state that snapshots tell, until the next event that changes it. */
 void scripted_session_set_state(struct scripted_session *s, const char *state);
+/* It is in every list of what changed since some time. */
+void scripted_session_changed(struct scripted_session *s);
 uint64_t scripted_session_seq(const struct scripted_session *s);
 /* All frames after seq, as a viewer must see them. */
 void scripted_session_frames(const struct scripted_session *s, uint64_t after, struct buf *out);

@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "streamerd/bundle.h"
 #include "streamerd/join.h"
 #include "streamerd/sse.h"
 #include "streamerd/stats.h"
@@ -93,6 +94,7 @@ static int on_accept(void *arg, struct buf *head)
 	int fds[2];
 
 	c->join = NULL;
+	c->bundle = NULL;
 	ck_assert_int_eq(c->state, CLIENT_WAITING);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	if (c->small_buffer) {
@@ -110,6 +112,7 @@ static void on_refuse(void *arg, enum fault fault)
 	struct client *c = arg;
 
 	c->join = NULL;
+	c->bundle = NULL;
 	c->state = CLIENT_REFUSED;
 	c->fault = fault;
 }
@@ -124,7 +127,7 @@ static void on_nothing(void *arg)
 
 static const struct join_ops join_ops = {on_accept, on_refuse, on_nothing};
 
-static void join(struct viewing *v, struct client *c, struct join_request *r)
+static void reset(struct viewing *v, struct client *c)
 {
 	int small = c->small_buffer;
 
@@ -133,6 +136,11 @@ static void join(struct viewing *v, struct client *c, struct join_request *r)
 	c->v = v;
 	c->fd = -1;
 	c->state = CLIENT_WAITING;
+}
+
+static void join(struct viewing *v, struct client *c, struct join_request *r)
+{
+	reset(v, c);
 	r->ops = &join_ops;
 	r->arg = c;
 	c->fault = hub_join(v->hub, r, &c->join);
@@ -151,6 +159,23 @@ void client_join(struct viewing *v, struct client *c, const char *cursor, bool u
 	join(v, c, &r);
 }
 
+void client_join_several(struct viewing *v, struct client *c, const char *owner,
+			 const char *sessions, const char *cursors, const char *since)
+{
+	struct stream_query q;
+	struct bundle_request r = {.owner = str_of(owner), .query = &q, .ops = &join_ops, .arg = c};
+	struct str none = {NULL, 0};
+	const char *why;
+
+	reset(v, c);
+	ck_assert_ptr_null(stream_query_parse(sessions ? str_of(sessions) : none, str_of(cursors),
+					      since ? str_of(since) : none, &q, &why));
+	c->fault = bundle_join(v->hub, &r, &c->bundle);
+	if (c->fault != FAULT_NONE)
+		c->state = CLIENT_REFUSED;
+	stream_query_fini(&q);
+}
+
 void client_join_other(struct viewing *v, struct client *c, const char *owner, const char *id)
 {
 	struct join_request r = {.owner = str_of(owner), .session_id = str_of(id)};
@@ -162,9 +187,12 @@ void client_leave(struct client *c)
 {
 	if (c->join)
 		join_cancel(c->join);
+	if (c->bundle)
+		bundle_cancel(c->bundle);
 	if (c->fd >= 0)
 		(void)close(c->fd);
 	c->join = NULL;
+	c->bundle = NULL;
 	c->fd = -1;
 	buf_fini(&c->in);
 	buf_fini(&c->raw);

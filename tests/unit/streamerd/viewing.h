@@ -35,10 +35,11 @@ struct client {
 	enum client_state state;
 	enum fault fault; /* once refused */
 	struct join *join;
-	int fd;		/* our end, -1 before and after */
-	bool paused;	/* does not read */
-	struct buf in;	/* everything since the join, without head and comments */
-	struct buf raw; /* not yet a whole line group */
+	struct bundle *bundle; /* instead, if it shows several; until it is accepted */
+	int fd;		       /* our end, -1 before and after */
+	bool paused;	       /* does not read */
+	struct buf in;	       /* everything since the join, without head and comments */
+	struct buf raw;	       /* not yet a whole line group */
 	bool head_seen;
 	char last_id[64]; /* "" before the first event */
 	int events, snapshots, comments, notices;
@@ -52,6 +53,9 @@ void viewing_free(struct viewing *v);
 void client_join(struct viewing *v, struct client *c, const char *cursor, bool until_idle);
 /* Joins a session that is not SID. */
 void client_join_other(struct viewing *v, struct client *c, const char *owner, const char *id);
+/* One stream for several. sessions NULL: all of the owner's; cursors and since may be NULL. */
+void client_join_several(struct viewing *v, struct client *c, const char *owner,
+			 const char *sessions, const char *cursors, const char *since);
 void client_leave(struct client *c);
 void client_read(struct client *c); /* what is there */
 /* All frames of the client: compared with what the log says follows `after`. */
