@@ -112,3 +112,46 @@ export function wire(signal, headers = { "Content-Type": "text/event-stream" }) 
 
 export const frame = ({ name, data }) =>
   (data.seq === null ? "" : "id: " + data.generation + "-" + data.seq + "\n") + "event: " + name + "\ndata: " + JSON.stringify(data) + "\n\n";
+
+// Web Locks, as far as they are used: exclusive, first come first served, signal, steal; a tab that ends gives up what it holds or asks for.
+export class Locks {
+  held = new Map(); // name → {tab, reject}
+  queue = [];
+
+  of(tab) {
+    return { request: (name, options, fn) => new Promise((resolve, reject) => {
+      const request = { tab, name, fn, resolve, reject };
+      if (options.steal) {
+        this.held.get(name)?.reject(new DOMException("stolen", "AbortError"));
+        this.held.delete(name);
+        this.queue.unshift(request);
+      } else this.queue.push(request);
+      options.signal?.addEventListener("abort", () => {
+        if (!this.queue.includes(request)) return;
+        this.queue = this.queue.filter((r) => r !== request);
+        reject(new DOMException("aborted", "AbortError"));
+      });
+      queueMicrotask(() => this.grant());
+    }) };
+  }
+
+  grant() {
+    for (const request of [...this.queue]) {
+      if (this.held.has(request.name)) continue;
+      this.queue = this.queue.filter((r) => r !== request);
+      this.held.set(request.name, request);
+      const free = () => {
+        if (this.held.get(request.name) !== request) return;
+        this.held.delete(request.name);
+        queueMicrotask(() => this.grant());
+      };
+      Promise.resolve(request.fn()).then((v) => (free(), request.resolve(v)));
+    }
+  }
+
+  kill(tab) {
+    this.queue = this.queue.filter((r) => r.tab !== tab);
+    for (const [name, request] of this.held) if (request.tab === tab) this.held.delete(name);
+    queueMicrotask(() => this.grant());
+  }
+}

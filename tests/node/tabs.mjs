@@ -3,50 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ChatClient, initialState, reduce } from "../../streamerd/web/chat-client/chat-client.js";
-import { frame, refusal, settle, wire, World } from "./lib.mjs";
-
-// Web Locks, as far as they are used: exclusive, first come first served, signal, steal; a tab that ends gives up what it holds or asks for.
-class Locks {
-  held = new Map(); // name → {tab, reject}
-  queue = [];
-
-  of(tab) {
-    return { request: (name, options, fn) => new Promise((resolve, reject) => {
-      const request = { tab, name, fn, resolve, reject };
-      if (options.steal) {
-        this.held.get(name)?.reject(new DOMException("stolen", "AbortError"));
-        this.held.delete(name);
-        this.queue.unshift(request);
-      } else this.queue.push(request);
-      options.signal?.addEventListener("abort", () => {
-        if (!this.queue.includes(request)) return;
-        this.queue = this.queue.filter((r) => r !== request);
-        reject(new DOMException("aborted", "AbortError"));
-      });
-      queueMicrotask(() => this.grant());
-    }) };
-  }
-
-  grant() {
-    for (const request of [...this.queue]) {
-      if (this.held.has(request.name)) continue;
-      this.queue = this.queue.filter((r) => r !== request);
-      this.held.set(request.name, request);
-      const free = () => {
-        if (this.held.get(request.name) !== request) return;
-        this.held.delete(request.name);
-        queueMicrotask(() => this.grant());
-      };
-      Promise.resolve(request.fn()).then((v) => (free(), request.resolve(v)));
-    }
-  }
-
-  kill(tab) {
-    this.queue = this.queue.filter((r) => r.tab !== tab);
-    for (const [name, request] of this.held) if (request.tab === tab) this.held.delete(name);
-    queueMicrotask(() => this.grant());
-  }
-}
+import { frame, Locks, refusal, settle, wire, World } from "./lib.mjs";
 
 const common = (session, seq, more) => ({ session_id: session, turn_id: "t", generation: 1, seq, ts: "2026-01-01T00:00:00.000Z", ...more });
 const fields = { state: "processing", reasoning: "", tool_invocations: [], pending_prompts: [], messages: [], queue: [] };
