@@ -4,7 +4,7 @@ CHATD_CONF ?=
 STREAMERD_CONF ?=
 FUZZ_SECONDS ?= 30
 
-.PHONY: help build run test check fmt fuzz bench deps clean
+.PHONY: help build run test check fmt fuzz deb debtest bench deps clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -29,6 +29,13 @@ test: ## install what is missing, build, run every suite
 check: ## format, static analysis, suites, suites with sanitizers: before a commit
 	@tools/deps.sh build test check
 	@tools/check.sh $(BUILD)
+
+deb: ## Debian packages, in BUILD/deb
+	@tools/deps.sh build deb
+	@tools/deb.sh $(BUILD)
+
+debtest: deb ## install, use, upgrade, remove and purge them in a clean Debian with systemd
+	@DEBS=$(BUILD)/deb PYTHONPATH=tests python3 tests/systemd/test_deb.py
 
 fmt: ## format the C sources
 	@clang-format -i $$(git ls-files '*.c' '*.h')

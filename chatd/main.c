@@ -196,6 +196,9 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	/* what we hold is nobody's to read, not even our own user's: keys may be in the environment
+	 */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	json_require_memory();
 	o = options_load(a.config, &e);
 	if (!o) {

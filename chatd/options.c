@@ -10,6 +10,7 @@
  */
 #include "chatd/options.h"
 
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,13 @@ static const char *parse_user(const char *value, void *field)
 {
 	if (!getpwnam(value))
 		return "no such user";
+	return conf_string(value, field);
+}
+
+static const char *parse_group(const char *value, void *field)
+{
+	if (!getgrnam(value))
+		return "no such group";
 	return conf_string(value, field);
 }
 
@@ -153,6 +161,7 @@ static const struct conf_key keys[] = {
 	OPT("log", "durability", parse_durability, durability_full),
 	OPT("bus", "dir", parse_bus_dir, bus_dir),
 	OPT("bus", "user", parse_user, bus_user),
+	OPT("bus", "group", parse_group, bus_group),
 	OPT("workers", "count", parse_workers, workers),
 	OPT("workers", "drain_timeout", parse_drain, drain_ms),
 	OPT("workers", "max_turns", parse_max_turns, max_turns),
@@ -189,6 +198,7 @@ static const struct conf_key keys[] = {
 	TOOL("timeout", conf_seconds, timeout_ms),
 	TOOL("env", conf_string, env),
 	TOOL("cwd", parse_word, cwd),
+	TOOL("confine", conf_bool, confine),
 	{"tools *", "read_only", parse_read_only, 0}, /* it sets two fields */
 };
 
@@ -265,6 +275,21 @@ static int finish_tool(struct tool_conf *t, const char *file, struct conf_error 
 	return -1;
 }
 
+/* What is ours alone: the log, the bus and the keys are out of a tool server's reach. */
+static void hide_from_tool(const struct options *o, struct tool_conf *t)
+{
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+
+	tool_conf_hide(t, o->log_path);
+	tool_conf_hide(t, o->bus_dir);
+	if (credentials && *credentials == '/')
+		tool_conf_hide(t, credentials);
+	for (size_t i = 0; i < o->n_providers; i++) {
+		if (o->providers[i]->api_key_file && *o->providers[i]->api_key_file == '/')
+			tool_conf_hide(t, o->providers[i]->api_key_file);
+	}
+}
+
 static int auto_workers(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
@@ -310,6 +335,8 @@ static int finish(struct options *o, const char *file, struct conf_error *e)
 	}
 	if (!o->bus_dir)
 		o->bus_dir = copy("/run/chatd");
+	for (size_t i = 0; i < o->n_tools; i++)
+		hide_from_tool(o, o->tools[i]);
 	if (o->workers == 0)
 		o->workers = auto_workers();
 	return 0;
@@ -347,6 +374,7 @@ void options_free(struct options *o)
 	free(o->log_path);
 	free(o->bus_dir);
 	free(o->bus_user);
+	free(o->bus_group);
 	free(o->provider);
 	free(o->model);
 	free(o->system);

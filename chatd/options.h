@@ -22,7 +22,8 @@ struct options {
 	bool durability_full; /* durability = full | normal */
 	/* [bus] */
 	char *bus_dir;
-	char *bus_user; /* user whose streamerd may connect besides our own; NULL: none */
+	char *bus_user;	 /* user whose streamerd may connect besides our own; NULL: none */
+	char *bus_group; /* the same for the members of a group */
 	/* [workers] */
 	int workers;	  /* count = auto | N; auto: one per CPU, at most 4 */
 	int64_t drain_ms; /* drain_timeout */

@@ -48,6 +48,8 @@ struct pool_link {
 	int64_t heard;		/* last byte from it, or its start */
 	unsigned attempt;	/* starts since it was last healthy */
 	int signal_pending;	/* for pool_signal() while STARTING */
+	unsigned long jobs;	/* that run in it, as it last told ... */
+	unsigned long number;	/* ... and what of the next telling was read */
 	struct event *readable; /* of control; owned */
 	struct event *timer;	/* BACKOFF: start; HUNG, STOPPING: SIGKILL; owned */
 };
@@ -140,9 +142,25 @@ static void drop_control(struct pool_link *l)
 	l->control = -1;
 }
 
+static void tell_jobs(struct pool_link *l)
+{
+	bool changed = l->state == LINK_READY && l->jobs != l->number;
+
+	l->jobs = l->number;
+	if (changed)
+		l->pool->ops.changed(l->pool->arg);
+}
+
 static void on_byte(struct pool_link *l, char c)
 {
 	l->heard = clock_mono_ms();
+	if (c >= '0' && c <= '9') {
+		l->number = l->number < 100000000 ? l->number * 10 + (unsigned long)(c - '0') : 0;
+		return;
+	}
+	if (c == 'H')
+		tell_jobs(l);
+	l->number = 0;
 	if (c != 'R' || l->state != LINK_STARTING)
 		return;
 	log_notice(named(l, "ready"), "%s=%u pid=%d ms=%lld", l->pool->noun, l->index, (int)l->pid,
@@ -191,6 +209,7 @@ static void start(struct pool_link *l)
 		return;
 	}
 	l->pid = pid;
+	l->jobs = l->number = 0;
 	l->signal_pending = 0;
 	l->heard = clock_mono_ms();
 	l->readable = event_new(p->base, l->control, EV_READ | EV_PERSIST, on_control, l);
@@ -417,6 +436,15 @@ unsigned pool_ready(const struct pool *p)
 
 	for (unsigned i = 0; i < p->n; i++)
 		n += p->links[i].state == LINK_READY;
+	return n;
+}
+
+unsigned long pool_jobs(const struct pool *p)
+{
+	unsigned long n = 0;
+
+	for (unsigned i = 0; i < p->n; i++)
+		n += p->links[i].state == LINK_READY ? p->links[i].jobs : 0;
 	return n;
 }
 

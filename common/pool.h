@@ -4,7 +4,8 @@
  * chatd's supervisor keeps its workers with it, streamerd's parent its serving processes; below
  * both are called workers. A pool has one link for each. What a link goes through is a table
  * (pool.c draws it). The pool reads single bytes from a worker's control socket: 'R' ready, 'H'
- * alive; any other byte is as good as 'H'. Nothing else comes from a worker.
+ * alive, and digits in front of an 'H': so many jobs run in it; any other byte is as good as 'H'.
+ * Nothing else comes from a worker.
  */
 #pragma once
 
@@ -42,7 +43,7 @@ struct pool_times {
 struct pool_ops {
 	/* Starts worker `index`, as spawn_process() does. 0 or -errno. */
 	int (*start)(void *arg, unsigned index, pid_t *ret_pid, int *ret_control);
-	/* A worker became ready or was lost. */
+	/* A worker became ready or was lost, or the number of running jobs changed. */
 	void (*changed)(void *arg);
 	/* The pool was stopped and the last worker is gone. May free the pool's base loop, not the
 	 * pool. */
@@ -65,6 +66,8 @@ void pool_signal(struct pool *p, int sig); /* to all workers that live */
 /* Starts no more, SIGTERM to all. Called again: SIGKILL to all that are left. */
 void pool_stop(struct pool *p);
 unsigned pool_ready(const struct pool *p); /* how many are ready */
+/* Jobs that run (chatd: turns, streamerd: viewers), as the workers that are ready last told: seconds old. */
+unsigned long pool_jobs(const struct pool *p);
 unsigned pool_size(const struct pool *p);
 bool pool_stopping(const struct pool *p);
 enum link_state pool_state(const struct pool *p, unsigned index);

@@ -155,6 +155,23 @@ int sock_peer_uid(int fd, uid_t *ret_uid)
 	return 0;
 }
 
+bool sock_peer_in_group(int fd, gid_t group)
+{
+	struct ucred cred;
+	gid_t groups[256]; /* a process with more of them is no daemon of ours */
+	socklen_t cred_len = sizeof(cred), len = sizeof(groups);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) == 0 && cred.gid == group)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
+		return false;
+	for (size_t i = 0; i < len / sizeof(*groups); i++) {
+		if (groups[i] == group)
+			return true;
+	}
+	return false;
+}
+
 int sock_nonblock(int fd)
 {
 	int fl = fcntl(fd, F_GETFL);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -18,6 +19,12 @@ int sock_connect_unix(const char *path);
 int sock_listen_tcp(const char *host_port, int backlog, int reuseport);
 /* The uid at the other end of a connected Unix socket: 0, or -errno. */
 int sock_peer_uid(int fd, uid_t *ret_uid);
+/*
+ * Is the process at the other end in the group, by its main one or another? Within a user namespace
+ * that knows few users (systemd's PrivateUsers=) the uid of a peer may read as nobody's, while a
+ * group that is known there is told.
+ */
+bool sock_peer_in_group(int fd, gid_t group);
 int sock_nonblock(int fd); /* sets O_NONBLOCK and FD_CLOEXEC; 0 or -errno */
 /* 1 if "host:port" names a loopback address. */
 int sock_is_loopback(const char *host_port);

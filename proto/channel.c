@@ -40,7 +40,7 @@ struct channel {
 	int fd; /* owned */
 	enum state state;
 	enum msg_sender self;
-	uid_t allowed_uid;
+	struct channel_allow allow;
 	const struct channel_ops *ops; /* borrowed */
 	void *arg;
 	struct event *read_ev, *write_ev, *hello_ev, *again_ev; /* owned */
@@ -277,13 +277,15 @@ static const char *check_peer(struct channel *c)
 
 	if (sock_peer_uid(c->fd, &uid) < 0)
 		return "peer's credentials can't be read";
-	if (uid != getuid() && uid != 0 && uid != c->allowed_uid)
-		return "peer of a foreign uid";
-	return NULL;
+	if (uid == getuid() || uid == 0 || uid == c->allow.user)
+		return NULL;
+	if (c->allow.group != (gid_t)-1 && sock_peer_in_group(c->fd, c->allow.group))
+		return NULL;
+	return "peer of a foreign uid";
 }
 
 struct channel *channel_new(struct event_base *base, int fd, enum msg_sender self,
-			    const struct msg_hello *hello, uid_t allowed_uid,
+			    const struct msg_hello *hello, struct channel_allow allow,
 			    const struct channel_ops *ops, void *arg)
 {
 	struct channel *c = calloc(1, sizeof(*c));
@@ -293,7 +295,7 @@ struct channel *channel_new(struct event_base *base, int fd, enum msg_sender sel
 	REQUIRE(c);
 	c->fd = fd;
 	c->self = self;
-	c->allowed_uid = allowed_uid;
+	c->allow = allow;
 	c->ops = ops;
 	c->arg = arg;
 	c->read_ev = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);

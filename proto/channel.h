@@ -1,10 +1,10 @@
 /*
  * channel.h - one connection of the bus: framed messages over a Unix stream socket.
  *
- * Both ends speak hello first. The peer's uid must be ours, root's or the one that was allowed
- * (SO_PEERCRED). A peer that breaks the protocol is cut off: `down` is called with the reason and
- * nothing more comes. Sending only queues; everything that has gathered goes out in one write at
- * the end of the loop's pass.
+ * Both ends speak hello first. The peer must be of our uid, root, or whom we were told to allow
+ * (SO_PEERCRED, SO_PEERGROUPS). A peer that breaks the protocol is cut off: `down` is called with
+ * the reason and nothing more comes. Sending only queues; everything that has gathered goes out in
+ * one write at the end of the loop's pass.
  *
  * A worker's side takes no requests while more than LIMIT_BUS_HIGH bytes are unsent, and no more
  * than LIMIT_BUS_BURST in one pass of the loop: a burst of them waits unread and is answered as
@@ -24,6 +24,14 @@
 
 struct channel;
 
+/* Who may be at the other end besides our own user and root; (uid_t)-1 and (gid_t)-1: nobody. */
+struct channel_allow {
+	uid_t user;
+	gid_t group; /* its members */
+};
+
+#define CHANNEL_ALLOW_NONE ((struct channel_allow){(uid_t)-1, (gid_t)-1})
+
 struct channel_ops {
 	void (*up)(void *arg, const struct msg_hello *peer); /* hello exchanged */
 	void (*message)(void *arg, const struct msg *m);     /* m is valid during the call */
@@ -31,11 +39,10 @@ struct channel_ops {
 };
 
 /*
- * Takes fd (also a connecting one). `self` is who we are; our hello is sent at once. allowed_uid
- * is accepted besides our own uid and root; (uid_t)-1 for none. Never NULL.
+ * Takes fd (also a connecting one). `self` is who we are; our hello is sent at once. Never NULL.
  */
 struct channel *channel_new(struct event_base *base, int fd, enum msg_sender self,
-			    const struct msg_hello *hello, uid_t allowed_uid,
+			    const struct msg_hello *hello, struct channel_allow allow,
 			    const struct channel_ops *ops, void *arg);
 void channel_free(struct channel *c); /* closes; NULL is fine */
 

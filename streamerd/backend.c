@@ -244,7 +244,8 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 		wait_and_retry(l);
 		return;
 	}
-	l->channel = channel_new(b->base, s, FROM_STREAMERD, &hello, b->peer_uid, &channel_ops, l);
+	l->channel = channel_new(b->base, s, FROM_STREAMERD, &hello,
+				 (struct channel_allow){b->peer_uid, (gid_t)-1}, &channel_ops, l);
 }
 
 static void on_unanswered(void *arg, enum msg_type asked)

@@ -63,7 +63,11 @@ static void notify_state(struct parent *p)
 
 	if (pool_stopping(p->pool))
 		return;
-	(void)sd_notifyf(0, "STATUS=%u of %u processes serve", ready, n);
+	if (ready == n)
+		(void)sd_notifyf(0, "STATUS=%lu viewers, %u processes", pool_jobs(p->pool), n);
+	else
+		(void)sd_notifyf(0, "STATUS=%lu viewers, only %u of %u processes serve",
+				 pool_jobs(p->pool), ready, n);
 	if (ready < n || p->told_ready)
 		return;
 	p->told_ready = true;

@@ -42,7 +42,7 @@ struct process {
 	int control;			  /* owned: the line to the parent */
 	struct event *signals[N_SIGNALS]; /* owned, like all that follows */
 	struct event *parent;		  /* what comes on that line */
-	struct event *beat;		  /* says 'H' */
+	struct event *beat;		  /* says 'H', and how many viewers there are */
 	struct event *drained;		  /* looks whether everything has ended */
 	int64_t drain_ticks;
 };
@@ -119,15 +119,18 @@ static void on_term(evutil_socket_t sig, short what, void *arg)
 	drain(p);
 }
 
-static void say(const struct process *p, char c)
+static void say(const struct process *p, const char *bytes)
 {
-	if (send(p->control, &c, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (send(p->control, bytes, strlen(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("serve.control", "error=\"%s\"", strerror(errno));
 }
 
 static void on_beat(evutil_socket_t fd, short what, void *arg)
 {
-	say(arg, 'H');
+	char beat[24];
+
+	(void)snprintf(beat, sizeof(beat), "%lluH", (unsigned long long)stats->viewers);
+	say(arg, beat);
 }
 
 static void on_parent(evutil_socket_t fd, short what, void *arg)
@@ -265,7 +268,7 @@ static int run(struct process *p, const struct serve_setup *setup)
 	event_config_free(cfg);
 	REQUIRE(p->app.base);
 	start(p, setup);
-	say(p, 'R');
+	say(p, "R");
 	r = event_base_dispatch(p->app.base);
 	stop(p);
 	event_base_free(p->app.base);

@@ -96,7 +96,7 @@ static struct bus_client *connect_to(const char *bus_dir, unsigned worker, const
 	REQUIRE(b->base);
 	b->deadline = evtimer_new(b->base, on_deadline, b);
 	REQUIRE(b->deadline);
-	b->channel = channel_new(b->base, fd, FROM_STREAMERD, &hello, (uid_t)-1, &ops, b);
+	b->channel = channel_new(b->base, fd, FROM_STREAMERD, &hello, CHANNEL_ALLOW_NONE, &ops, b);
 	set_deadline(b);
 	while (!b->workers && !b->down && !b->late)
 		(void)event_base_loop(b->base, EVLOOP_ONCE);

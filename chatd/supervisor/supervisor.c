@@ -70,7 +70,11 @@ static void notify_state(struct supervisor *s)
 
 	if (pool_stopping(s->pool))
 		return;
-	(void)sd_notifyf(0, "STATUS=%u of %u workers ready", ready, n);
+	if (ready == n)
+		(void)sd_notifyf(0, "STATUS=%lu turns running, %u workers", pool_jobs(s->pool), n);
+	else
+		(void)sd_notifyf(0, "STATUS=%lu turns running, only %u of %u workers ready",
+				 pool_jobs(s->pool), ready, n);
 	if (ready < n || s->told_ready)
 		return;
 	s->told_ready = true;

@@ -18,9 +18,9 @@
  * reaped, then `gone` is told.
  *
  * Environment, descriptors, umask, signals, core dumps and privileges are those of a stranger:
- * nothing of ours reaches it. It runs as our user nonetheless, so it is a boundary against
- * accidents and leaks, not against a program that is out to harm; for that an operator confines
- * the unit. What leaves the group by a session of its own is not followed.
+ * nothing of ours reaches it. It runs as our user nonetheless: what that would let it do to us is
+ * the business of box.h. What leaves the group by a session of its own is not followed, but dies
+ * with us if it is its child, and stays in the box.
  */
 #include "chatd/tool/child.h"
 
@@ -38,6 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "chatd/tool/box.h"
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -95,20 +96,41 @@ static int open_all(struct pipes *p)
 	return 0;
 }
 
-/* The child's ends become 0, 1, 2 and the status pipe 3; everything else is closed. */
-static int place_fds(const struct pipes *p)
+#define STATUS_FD 3
+#define BOX_FD	  4
+
+/* The child's ends become 0, 1, 2, then the two above; everything else is closed. */
+static int place_fds(const struct pipes *p, const struct box *box)
 {
-	int in = fcntl(p->in[0], F_DUPFD, 4);
-	int out = fcntl(p->out[1], F_DUPFD, 4);
-	int err = fcntl(p->err[1], F_DUPFD, 4);
-	int status = fcntl(p->status[1], F_DUPFD, 4);
+	int ruleset = box && box->ruleset >= 0 ? fcntl(box->ruleset, F_DUPFD, BOX_FD + 1) : -1;
+	int in = fcntl(p->in[0], F_DUPFD, BOX_FD + 1);
+	int out = fcntl(p->out[1], F_DUPFD, BOX_FD + 1);
+	int err = fcntl(p->err[1], F_DUPFD, BOX_FD + 1);
+	int status = fcntl(p->status[1], F_DUPFD, BOX_FD + 1);
 
 	if (in < 0 || out < 0 || err < 0 || status < 0)
 		return -1;
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 ||
-	    dup3(status, 3, O_CLOEXEC) < 0)
+	    dup3(status, STATUS_FD, O_CLOEXEC) < 0)
 		return -1;
-	return close_range(4, ~0U, 0);
+	if (box && box->ruleset >= 0 && dup3(ruleset, BOX_FD, O_CLOEXEC) < 0)
+		return -1;
+	return close_range(box && box->ruleset >= 0 ? BOX_FD + 1 : BOX_FD, ~0U, 0);
+}
+
+/* Limits that stay: no core dumps, which hold what it was told, and not the many files we may have.
+ */
+static void limit_resources(void)
+{
+	const struct rlimit no_core = {0, 0};
+	struct rlimit files;
+
+	(void)setrlimit(RLIMIT_CORE, &no_core);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max > LIMIT_TOOL_FILES) {
+		files.rlim_max = LIMIT_TOOL_FILES;
+		files.rlim_cur = LIMIT_TOOL_FILES_SOFT;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
 }
 
 static void reset_signals(void)
@@ -122,27 +144,28 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* In the child. What fails before fd 3 is in place can't be told; exit 127 then says enough. */
+/* In the child. What fails before STATUS_FD is in place can't be told; exit 127 then says enough.
+ */
 static _Noreturn void become(const struct child_how *how, const struct pipes *p, pid_t parent)
 {
-	const struct rlimit no_core = {0, 0};
 	int error;
 
-	if (place_fds(p) < 0)
+	if (place_fds(p, how->box) < 0)
 		_exit(127);
 	reset_signals();
 	(void)setsid(); /* can't fail for a fresh child: it leads no group */
 	(void)umask(077);
-	(void)setrlimit(RLIMIT_CORE, &no_core);
+	limit_resources();
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	    chdir(how->cwd) == 0) {
+	    chdir(how->cwd) == 0 &&
+	    (!how->box || box_enter(how->box, how->box->ruleset < 0 ? -1 : BOX_FD) == 0)) {
 		if (getppid() != parent)
 			_exit(127); /* it died before the death signal was set */
 		environ = (char **)(uintptr_t)how->env;
 		(void)execvp(how->argv[0], how->argv);
 	}
 	error = errno;
-	(void)!write(3, &error, sizeof(error)); /* if this fails the exit status remains */
+	(void)!write(STATUS_FD, &error, sizeof(error)); /* if this fails the exit status remains */
 	_exit(127);
 }
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct box;
 struct child;
 
 /* How to start one. Everything is borrowed during child_start(). */
@@ -17,6 +18,7 @@ struct child_how {
 	char *const *argv; /* argv[0] is looked up in the PATH of env */
 	char *const *env;  /* "NAME=VALUE", NULL at the end: all that the child gets */
 	const char *cwd;
+	const struct box *box; /* prepared; NULL: none */
 };
 
 /* Callbacks come from the loop, never inside a function of this file. */

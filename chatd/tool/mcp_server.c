@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chatd/tool/box.h"
 #include "chatd/tool/last_words.h"
 #include "chatd/tool/mcp_dialogue.h"
 #include "chatd/tool/tool_home.h"
@@ -407,7 +408,8 @@ static int start_child(struct mcp_server *s)
 {
 	static const struct child_ops ops = {
 		.output = on_output, .errors = on_errors, .deaf = on_deaf, .gone = on_gone};
-	struct child_how how = {.argv = s->conf->words, .cwd = s->conf->cwd};
+	struct box box = BOX_INIT;
+	struct child_how how = {.argv = s->conf->words, .cwd = s->conf->cwd, .box = &box};
 	char **env;
 	int r;
 
@@ -418,10 +420,14 @@ static int start_child(struct mcp_server *s)
 	}
 	if (!how.cwd)
 		how.cwd = s->folder.path;
+	r = s->conf->confine ? box_prepare(&box, (const char *const *)s->conf->hidden) : 0;
+	if (r < 0)
+		return r;
 	env = tool_env_new(s->conf);
 	how.env = env;
 	r = child_start(s->base, &how, &ops, s, &s->child);
 	tool_env_free(env);
+	box_fini(&box);
 	return r;
 }
 

@@ -25,6 +25,9 @@ struct tool_conf *tool_conf_new(const char *name)
 	REQUIRE(c->name);
 	c->permission = TOOL_ASK;
 	c->timeout_ms = LIMIT_TOOL_CALL_MS;
+	c->confine = true;
+	c->hidden = calloc(1, sizeof(*c->hidden)); // NOLINT(bugprone-sizeof-expression)
+	REQUIRE(c->hidden);
 	c->refs = 1;
 	return c;
 }
@@ -48,7 +51,24 @@ void tool_conf_unref(struct tool_conf *c)
 	free(c->cwd);
 	shell_words_free(c->words);
 	shell_words_free(c->env_words);
+	shell_words_free(c->hidden);
 	free(c);
+}
+
+void tool_conf_hide(struct tool_conf *c, const char *path)
+{
+	char **more;
+	size_t n = 0;
+
+	while (c->hidden[n])
+		n++;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+	more = reallocarray(c->hidden, n + 2, sizeof(*more));
+	REQUIRE(more);
+	c->hidden = more;
+	more[n] = strdup(path);
+	REQUIRE(more[n]);
+	more[n + 1] = NULL;
 }
 
 /* The next name of a comma list: moves *p behind it, returns its length, 0 at the end. */

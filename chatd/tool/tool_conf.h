@@ -23,12 +23,15 @@ struct tool_conf {
 	char *cwd;	     /* working folder, absolute; NULL: a private temporary one */
 	char **words;	     /* of command, NULL at the end; made by tool_conf_finish() */
 	char **env_words;    /* of env, likewise; each one is checked to be one of the two forms */
+	bool confine;	     /* its processes are in the box of box.h; default yes */
+	char **hidden; /* files that are out of reach in it, NULL at the end; never NULL itself */
 	int refs;
 };
 
 struct tool_conf *tool_conf_new(const char *name); /* with defaults; refs 1 */
 struct tool_conf *tool_conf_ref(struct tool_conf *c);
-void tool_conf_unref(struct tool_conf *c); /* NULL is fine */
+void tool_conf_unref(struct tool_conf *c);		    /* NULL is fine */
+void tool_conf_hide(struct tool_conf *c, const char *path); /* absolute; copied */
 /* Checks it as a whole; again after a change. NULL if fine, else why not (static text); *ret_key
  * names the key. */
 const char *tool_conf_finish(struct tool_conf *c, const char **ret_key);

@@ -15,12 +15,14 @@
 #include <string.h>
 
 #include "chatd/tool/ask_user.h"
+#include "chatd/tool/box.h"
 #include "chatd/tool/demo_tool.h"
 #include "chatd/tool/mcp_server.h"
 #include "chatd/tool/tool_home.h"
 #include "chatd/tool/tool_policy.h"
 #include "common/json.h"
 #include "common/limits.h"
+#include "common/log.h"
 #include "common/require.h"
 
 #define BUILT_IN 2 /* tools of ours, which are always among those that are offered */
@@ -86,6 +88,9 @@ struct toolbox *toolbox_new(struct event_base *base, struct tool_conf *const *co
 	REQUIRE(t->settled && t->servers);
 	mcp_calls_init(&t->built_in, base, "builtin", LIMIT_TOOL_CALL_MS, NULL, NULL);
 	tool_folder_sweep();
+	if (n > 0 && box_landlock() == 0)
+		log_warning("tool.unconfined",
+			    "this kernel has no Landlock: tools can read the log and keys");
 	for (; t->n < n; t->n++)
 		t->servers[t->n] = mcp_server_new(base, confs[t->n], on_changed, t);
 	return t;

@@ -6,6 +6,7 @@
  */
 #include "chatd/worker/link.h"
 
+#include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,11 +73,12 @@ static void on_reset(evutil_socket_t fd, short what, void *arg)
 	link_free(arg);
 }
 
-static uid_t allowed_uid(const struct options *o)
+static struct channel_allow allowed(const struct options *o)
 {
-	struct passwd *pw = o->bus_user ? getpwnam(o->bus_user) : NULL;
+	const struct passwd *pw = o->bus_user ? getpwnam(o->bus_user) : NULL;
+	const struct group *gr = o->bus_group ? getgrnam(o->bus_group) : NULL;
 
-	return pw ? pw->pw_uid : (uid_t)-1;
+	return (struct channel_allow){pw ? pw->pw_uid : (uid_t)-1, gr ? gr->gr_gid : (gid_t)-1};
 }
 
 void link_new(struct worker *w, int fd)
@@ -92,8 +94,8 @@ void link_new(struct worker *w, int fd)
 	LIST_INSERT_HEAD(&w->links, l, link);
 	l->reset = evtimer_new(w->base, on_reset, l);
 	REQUIRE(l->reset);
-	l->channel = channel_new(w->base, fd, FROM_WORKER, &hello, allowed_uid(w->options),
-				 &channel_ops, l);
+	l->channel =
+		channel_new(w->base, fd, FROM_WORKER, &hello, allowed(w->options), &channel_ops, l);
 }
 
 void links_free(struct worker *w)

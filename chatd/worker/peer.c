@@ -79,7 +79,7 @@ void peer_poke(struct worker *w, const char *session_id, const char *owner)
 	p->owner = strdup(owner);
 	REQUIRE(p->session_id && p->owner);
 	LIST_INSERT_HEAD(&w->pokes, p, link);
-	p->channel = channel_new(w->base, fd, FROM_STREAMERD, &hello, (uid_t)-1, &ops, p);
+	p->channel = channel_new(w->base, fd, FROM_STREAMERD, &hello, CHANNEL_ALLOW_NONE, &ops, p);
 }
 
 void peers_free(struct worker *w)

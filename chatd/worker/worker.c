@@ -1,9 +1,10 @@
 /*
  * worker.c - the chatd worker's life: set-up, the pass, signals, drain, tear-down. See worker.h.
  *
- * The supervisor's line (control_fd): we write 'R' once we are ready and 'H' every two seconds; its
- * end means that the supervisor is gone, which we take as SIGTERM that does not wait: its successor
- * may be starting another of our number, which waits for us (takeover.h).
+ * The supervisor's line (control_fd): we write 'R' once we are ready and the number of running
+ * turns with an 'H' every two seconds; its end means that the supervisor is gone, which we take as
+ * SIGTERM that does not wait: its successor may be starting another of our number, which waits for
+ * us (takeover.h).
  *
  * Stopping: no new turns; running ones may end until drain_timeout; the rest is handed over: the
  * next worker takes it up from the log. A second SIGTERM does not wait.
@@ -102,18 +103,22 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
 
 /* --- the supervisor's line --- */
 
-static void say(struct process *p, char c)
+static void say(struct process *p, const char *bytes)
 {
-	if (p->control_fd >= 0 && send(p->control_fd, &c, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+	if (p->control_fd >= 0 &&
+	    send(p->control_fd, bytes, strlen(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
 	    errno != EAGAIN)
 		log_debug("control.write", "why=\"%s\"", strerror(errno));
 }
 
+/* "12H": alive, with twelve turns running. */
 static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {
 	struct process *p = arg;
+	char beat[24];
 
-	say(p, 'H');
+	(void)snprintf(beat, sizeof(beat), "%zuH", p->worker.n_turns);
+	say(p, beat);
 	if (!p->worker.stopping && !event_log_is_stalled(p->worker.log))
 		(void)recover(&p->worker); /* tells what it can't; the next beat tries again */
 }
@@ -378,7 +383,7 @@ int worker_main(struct options *o, const char *config_file, unsigned index, unsi
 	if (status == 0) {
 		log_notice("worker.ready", "log=%s durability=%s", o->log_path,
 			   o->durability_full ? "full" : "normal");
-		say(&p, 'R');
+		say(&p, "R");
 		run(&p);
 		log_notice("worker.stopped", "turns_left=%zu", p.worker.n_turns);
 	}

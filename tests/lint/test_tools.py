@@ -41,9 +41,9 @@ check("a run of nothing is not a success", counted() == ("0 passed, 0 failed", 1
 packages = [line.split() for line in tree.text("tools/packages").splitlines()
             if line and not line.startswith("#")]
 check("the package list has a known tier and one name a line, perhaps with its command, none twice",
-      all(len(p) in (2, 3) and p[0] in ("build", "test", "check", "bench") for p in packages)
+      all(len(p) in (2, 3) and p[0] in ("build", "test", "deb", "check", "bench") for p in packages)
       and len({p[1] for p in packages}) == len(packages))
-verbs = {"build", "run", "test", "check", "fmt", "fuzz", "bench", "deps", "clean"}
+verbs = {"build", "run", "test", "check", "fmt", "fuzz", "deb", "debtest", "bench", "deps", "clean"}
 listed = subprocess.run(["make", "-s", "-C", tree.root(), "help"], capture_output=True, text=True, check=False)
 check("make help names every verb",
       listed.returncode == 0 and verbs <= {line.split("\t")[0] for line in listed.stdout.splitlines()})

@@ -133,6 +133,7 @@ START_TEST(workers_become_ready_and_end_in_order_when_the_pool_stops)
 	setup(&w, "good", 2, &short_times);
 	WAIT(&w, pool_ready(w.pool) == 2);
 	ck_assert_int_ne(pool_pid(w.pool, 0), pool_pid(w.pool, 1));
+	WAIT(&w, pool_jobs(w.pool) == 2 * 12); /* each beat of fake_worker tells of 12 */
 	pool_stop(w.pool);
 	ck_assert_int_eq(pool_state(w.pool, 0), LINK_STOPPING);
 	ck_assert_int_eq(w.stopped, 0);

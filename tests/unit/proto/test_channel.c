@@ -93,7 +93,7 @@ static void rig_open_as(struct rig *r, enum msg_sender self)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	r->base = event_base_new();
 	r->fd = fds[0];
-	r->channel = channel_new(r->base, fds[1], self, &hello, (uid_t)-1, &ops, r);
+	r->channel = channel_new(r->base, fds[1], self, &hello, CHANNEL_ALLOW_NONE, &ops, r);
 	ck_assert_int_eq(r->ups + r->downs, 0); /* never inside channel_new() */
 }
 

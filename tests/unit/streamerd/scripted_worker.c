@@ -352,7 +352,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	REQUIRE(l);
 	l->worker = w;
 	TAILQ_INSERT_TAIL(&w->links, l, next);
-	l->channel = channel_new(w->base, s, FROM_WORKER, &hello, (uid_t)-1, &ops, l);
+	l->channel = channel_new(w->base, s, FROM_WORKER, &hello, CHANNEL_ALLOW_NONE, &ops, l);
 }
 
 void scripted_worker_listen(struct scripted_worker *w)

@@ -111,10 +111,20 @@ END_TEST
 
 START_TEST(the_example_config_is_fine)
 {
+	char text[8192] = "";
 	struct options *o;
+	char *group;
+	FILE *f;
 
 	ck_assert_ptr_nonnull(getenv("EXAMPLE_CONF"));
-	o = options_load(getenv("EXAMPLE_CONF"), &e);
+	f = fopen(getenv("EXAMPLE_CONF"), "r");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, f), 0);
+	ck_assert_int_eq(fclose(f), 0);
+	group = strstr(text, "group = chatd\n"); /* there is none here */
+	ck_assert_ptr_nonnull(group);
+	memcpy(group, "group = root \n", strlen("group = root \n"));
+	o = load(text);
 	ck_assert_msg(o != NULL, "%s", e.text);
 	options_free(o);
 }

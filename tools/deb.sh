@@ -1,0 +1,19 @@
+#!/bin/sh
+# Builds the Debian packages:  tools/deb.sh BUILD-FOLDER
+# They land in BUILD-FOLDER/deb. What is built is the tree as it is, without what git ignores.
+set -eu
+cd "$(dirname "$0")/.."
+out=$PWD/$1/deb
+rm -rf "$out"
+mkdir -p "$out/src"
+# also where there is no git: a tree that was unpacked from an archive has nothing to leave out
+if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+	git ls-files -co --exclude-standard
+else
+	find . -path "./$1" -prune -o -type f -print
+fi | tar -cf - -T - | tar -xf - -C "$out/src"
+(cd "$out/src" && dpkg-buildpackage --build=binary --no-sign)
+if command -v lintian >/dev/null 2>&1; then
+	lintian --fail-on error --info "$out"/*.changes
+fi
+ls -l "$out"/*.deb
