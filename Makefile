@@ -31,7 +31,7 @@ check: ## format, static analysis, suites, suites with sanitizers: before a comm
 	@tools/check.sh $(BUILD)
 
 deb: ## Debian packages, in BUILD/deb
-	@tools/deps.sh build deb
+	@tools/deps.sh build test deb
 	@tools/deb.sh $(BUILD)
 
 debtest: deb ## install, use, upgrade, remove and purge them in a clean Debian with systemd
