@@ -34,6 +34,11 @@ static const struct {
 	{"stats", stats_main, "", "what the log holds and what the workers do"},
 	{"verify", verify_main, "[DB]",
 	 "rebuild every answer from its events and compare; check the log's own rules"},
+	{"backup", backup_main, "FILE", "copy the log while it is used; FILE must not exist"},
+	{"prune", prune_main,
+	 "[--keep-deltas TIME] [--keep-sessions TIME] [--max-size BYTES] [--vacuum]",
+	 "take out what has had its time, now; --vacuum also writes the file anew (stop chatd "
+	 "first)"},
 	{"token", token_main, "[--file FILE] add OWNER | list | revoke OWNER|ID",
 	 "who may use streamerd"},
 };

@@ -50,4 +50,6 @@ int send_main(struct ctl *c, int argc, char **argv);
 int abort_main(struct ctl *c, int argc, char **argv);
 int verify_main(struct ctl *c, int argc, char **argv);
 int stats_main(struct ctl *c, int argc, char **argv);
+int backup_main(struct ctl *c, int argc, char **argv);
+int prune_main(struct ctl *c, int argc, char **argv);
 int token_main(struct ctl *c, int argc, char **argv);

@@ -219,6 +219,35 @@ def test_verify_finds_the_log_by_itself(t):
     assert ok(t, "verify").startswith("clean: "), "verify"
 
 
+def test_a_backup_is_the_log_of_one_moment(t):
+    """OPS-1, DUR-9"""
+    busy = t.say(t.up.on("meanwhile", upstream.drip(["m "] * 60, 60)))
+    copy = os.path.join(t.dir, "copy.db")
+    ok(t, "backup", copy)
+    assert ok(t, "verify", copy).startswith("clean: ")
+    status, _, err = ctl(t, "backup", copy)
+    tap.eq(status, FAILED, f"onto what is there: {err}")
+    assert ok(t, "--db", copy, "show", busy["session_id"]), "it can be read like the log"
+    tap.eq(ctl(t, "backup", "/nowhere/copy.db")[0], FAILED, "no such folder")
+    tap.eq(t.wait_idle(busy["session_id"])["content"], "m " * 60, "answer")
+
+
+def test_pruning_folds_turns_and_takes_old_sessions_out(t):
+    """OPS-1, OPS-3"""
+    t.up.on("to be folded", upstream.text("kept", "as", "an answer"))
+    turn = t.say("to be folded")
+    t.wait_idle(turn["session_id"])
+    tap.eq(ctl(t, "prune")[0], FAILED, "without a limit")
+    tap.eq(ctl(t, "prune", "--keep-deltas", "soon")[0], FAILED, "a bad time")
+    until(lambda: js(t, "prune", "--keep-deltas", "1ms") and not [
+        e for e in t.log.events(turn["session_id"]) if e["type"] == "response_chunk"], "the turn is folded")
+    assert "keptasan answer" in ok(t, "show", turn["session_id"])
+    assert ok(t, "verify").startswith("clean: ")
+    done = js(t, "prune", "--keep-sessions", "1ms")
+    assert done["sessions_removed"] > 0, done
+    tap.eq(t.call("GET", f"/v1/sessions/{turn['session_id']}").status, 404, "it is gone")
+
+
 def test_tokens_are_made_listed_and_revoked(t):
     """OPS-1, SEC-2"""
     path = os.path.join(t.dir, "made-tokens")
