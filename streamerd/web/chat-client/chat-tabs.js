@@ -244,6 +244,7 @@ export class Shared {
   #release = null; // gives the leader's lock back
   #last = connection("connecting"); // what the leader said
   #watch = null;
+  #isHeld = false; // has this tab its own lock?
   #isDue = false; // is a want about to be sent?
 
   constructor(client, env, name, silence) {
@@ -289,9 +290,15 @@ export class Shared {
     this.#channel.onmessage = ({ data }) => this.#hear(data);
     this.#last = connection("connecting");
     const stop = this.#stop.signal;
-    // held while this tab is there: so the leader learns of its end, however it comes
+    // held while this tab is there: so the leader learns of its end, however it comes; and held before the
+    // leader hears of this tab, for it would get the lock at once and take that for the end
+    this.#isHeld = false;
     this.#env.locks
-      .request(this.#tabLock(this.#tab), { signal: stop }, () => new Promise((done) => stop.addEventListener("abort", done)))
+      .request(this.#tabLock(this.#tab), { signal: stop }, () => {
+        this.#isHeld = true;
+        this.#want();
+        return new Promise((done) => stop.addEventListener("abort", done));
+      })
       .catch(() => {});
     this.#apply();
     this.#listenFor();
@@ -383,7 +390,7 @@ export class Shared {
     this.#isDue = true;
     queueMicrotask(() => {
       this.#isDue = false;
-      if (!this.#channel) return;
+      if (!this.#channel || !this.#isHeld) return;
       const from = {};
       for (const handle of this.#handles) {
         if (!handle.isDue || handle.isGone) continue;
