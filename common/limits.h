@@ -28,6 +28,7 @@
 #define LIMIT_HTTP_ACCEPTS	64		/* connections accepted in one pass */
 #define LIMIT_HTTP_ACCEPT_PAUSE_MS	100	/* no accept(2) after it failed for want of descriptors */
 #define LIMIT_HTTP_YIELD_MS	5		/* a process that has more than its share leaves a connection to others */
+#define LIMIT_HTTP_UNASKED	4		/* ... and then takes this many if nobody did: 800 a second */
 #define LIMIT_HTTP_FRESH_MS	250		/* a connection made just before we go down has this to send its request */
 #define LIMIT_HTTP_LINGER_MS	2000		/* a closing connection waits for the peer to read our answer */
 #define LIMIT_HTTP_LINGER	(1024 * 1024)	/* ... and throws away up to this many bytes meanwhile */
@@ -35,6 +36,7 @@
 /* --- serving processes (streamerd) --- */
 #define LIMIT_PROCESSES		32	/* of one streamerd: more than a machine with as many cores can feed */
 #define LIMIT_PROCESS_STOP_MS	8000	/* from SIGTERM to SIGKILL: answers in flight get 5 s */
+#define LIMIT_SERVE_WAIT_MS	500	/* a process that can't reach the workers begins without them after this */
 #define LIMIT_LISTENERS		16	/* sockets that it listens on */
 #define LIMIT_LISTEN_MS		2000	/* an address in use is tried again for so long: a predecessor may be ending */
 #define LIMIT_SHARED_TICKETS	(512 * 1024) /* bytes that they share for single-use tickets: a word each */

@@ -1,10 +1,11 @@
 /*
  * serve.c - one serving process: HTTP and SSE to the world, the bus to the workers. See serve.h.
  *
- * One thread, one event loop. Workers are reached as they come up; the parent is told 'R' when
- * everything is set up and 'H' now and then, so that it notices a process that hangs. The end of
- * that line means that the parent is gone: then we go as well, in order, so that the next streamerd
- * finds the addresses free.
+ * One thread, one event loop. Connections are accepted once all workers have been reached, so that
+ * a restart turns nobody away with a 503 who would only have had to wait a moment; if they can't be
+ * reached within LIMIT_SERVE_WAIT_MS, without them. The parent is told 'R' then, and 'H' now and
+ * then, so that it notices a process that hangs. The end of that line means that the parent is
+ * gone: then we go as well, in order, so that the next streamerd finds the addresses free.
  *
  * The end, on SIGTERM: nothing new is accepted, streams end cleanly (their viewers come back, to
  * another process or the next streamerd, with their cursors), answers in flight get a moment, exit
@@ -24,6 +25,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/require.h"
@@ -43,7 +45,10 @@ struct process {
 	struct event *signals[N_SIGNALS]; /* owned, like all that follows */
 	struct event *parent;		  /* what comes on that line */
 	struct event *beat;		  /* says 'H', and how many viewers there are */
-	struct event *drained;		  /* looks whether everything has ended */
+	struct event *begin; /* looks whether the workers are reached; NULL: has begun */
+	const struct serve_setup *setup; /* borrowed */
+	int64_t begin_by;		 /* monotonic ms */
+	struct event *drained;		 /* looks whether everything has ended */
 	int64_t drain_ticks;
 };
 
@@ -185,6 +190,32 @@ static struct http_net *proxies_of(const struct options *o)
 	return nets;
 }
 
+/* --- beginning --- */
+
+static bool reaches_all(const struct backend *b)
+{
+	unsigned n = backend_workers(b);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!backend_is_up(b, i))
+			return false;
+	}
+	return n > 0;
+}
+
+static void on_begin(evutil_socket_t fd, short what, void *arg)
+{
+	struct process *p = arg;
+
+	if (p->drain_ticks > 0 || (!reaches_all(p->app.backend) && clock_mono_ms() < p->begin_by))
+		return;
+	event_free(p->begin);
+	p->begin = NULL;
+	for (unsigned i = 0; i < p->setup->n_listen; i++)
+		http_server_listen(p->app.http, p->setup->listen_fds[i]);
+	say(p, "R");
+}
+
 static struct event *must(struct event *ev)
 {
 	REQUIRE(ev);
@@ -195,6 +226,7 @@ static void start_events(struct process *p)
 {
 	static const int sigs[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 	static const struct timeval beat = {LIMIT_HEARTBEAT_WORKER_MS / 1000, 0};
+	static const struct timeval look = {0, 2000};
 	struct event_base *base = p->app.base;
 
 	for (int i = 0; i < N_SIGNALS; i++) {
@@ -209,6 +241,8 @@ static void start_events(struct process *p)
 	(void)event_add(p->beat, &beat);
 	p->parent = must(event_new(base, p->control, EV_READ | EV_PERSIST, on_parent, p));
 	(void)event_add(p->parent, NULL);
+	p->begin = must(event_new(base, -1, EV_PERSIST, on_begin, p));
+	(void)event_add(p->begin, &look);
 }
 
 static void start(struct process *p, const struct serve_setup *setup)
@@ -236,9 +270,9 @@ static void start(struct process *p, const struct serve_setup *setup)
 	hc.proxies = proxies = proxies_of(o);
 	app->http = http_server_new(app->base, &hc, &app_http_ops, app);
 	apply(app);
+	p->setup = setup;
+	p->begin_by = clock_mono_ms() + LIMIT_SERVE_WAIT_MS;
 	start_events(p);
-	for (unsigned i = 0; i < setup->n_listen; i++)
-		http_server_listen(app->http, setup->listen_fds[i]);
 }
 
 /* The reverse of start(). */
@@ -246,6 +280,8 @@ static void stop(struct process *p)
 {
 	struct app *app = &p->app;
 
+	if (p->begin)
+		event_free(p->begin);
 	event_free(p->parent);
 	event_free(p->beat);
 	event_free(p->drained);
@@ -268,7 +304,6 @@ static int run(struct process *p, const struct serve_setup *setup)
 	event_config_free(cfg);
 	REQUIRE(p->app.base);
 	start(p, setup);
-	say(p, "R");
 	r = event_base_dispatch(p->app.base);
 	stop(p);
 	event_base_free(p->app.base);

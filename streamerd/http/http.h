@@ -85,7 +85,7 @@ struct http_ops {
 	void (*answered)(void *arg, const struct http_request *req, int status, size_t body_bytes);
 	/*
 	 * A connection waits that another process might take as well: true leaves it to them for
-	 * LIMIT_HTTP_YIELD_MS. What is still there then is accepted without asking. May be NULL.
+	 * LIMIT_HTTP_YIELD_MS. Then LIMIT_HTTP_UNASKED are taken without asking. May be NULL.
 	 */
 	bool (*yields)(void *arg);
 };

@@ -62,7 +62,7 @@ struct http_server {
 	struct event *defer_ev, *accept_ev, *drain_ev; /* owned */
 	bool listening;				       /* the listeners' events are added */
 	bool paused;				       /* looks away: accept_ev ends it */
-	bool yielded;				       /* ... because others should accept */
+	unsigned unasked;			       /* connections to take before asking again */
 	bool draining;
 	bool fresh_told; /* ... and the time to begin is over */
 	struct log_limit accept_log, full_log, crowd_log, unread_log;
@@ -181,6 +181,21 @@ static void welcome(struct http_server *s, int fd, const union http_addr *addr)
 	http_conn_new(s, fd, addr, who);
 }
 
+/* Once it has looked away, the next few are taken unasked: the others may be worse off. */
+static bool yields(struct http_server *s)
+{
+	if (!s->ops.yields)
+		return false;
+	if (s->unasked > 0) {
+		s->unasked--;
+		return false;
+	}
+	if (!s->ops.yields(s->arg))
+		return false;
+	s->unasked = LIMIT_HTTP_UNASKED;
+	return true;
+}
+
 /*
  * Errors of one connection that ended before we got to it (accept(2) names them) are not ours;
  * after any other the listener rests, for it may still be readable.
@@ -190,16 +205,16 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	struct http_server *s = ((struct listener *)arg)->server;
 
 	(void)what;
-	if (s->ops.yields && !s->yielded && s->ops.yields(s->arg)) {
-		s->yielded = true;
-		pause_accepting(s, LIMIT_HTTP_YIELD_MS);
-		return;
-	}
-	s->yielded = false;
 	for (int i = 0; i < LIMIT_HTTP_ACCEPTS && s->listening; i++) {
 		union http_addr addr = {.sa = {.sa_family = AF_UNIX}};
 		socklen_t len = sizeof(addr);
-		int conn = accept4(fd, &addr.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int conn;
+
+		if (yields(s)) {
+			pause_accepting(s, LIMIT_HTTP_YIELD_MS);
+			return;
+		}
+		conn = accept4(fd, &addr.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (conn >= 0) {
 			welcome(s, conn, &addr);

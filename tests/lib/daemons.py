@@ -119,7 +119,7 @@ class Daemon:
 class Stack:
     """chatd and streamerd over one folder. `providers` are [provider NAME] sections by name."""
 
-    def __init__(self, up=None, providers=None, workers=2, db=None, chatd="", streamerd="",
+    def __init__(self, up=None, providers=None, workers=2, db=None, chatd="", streamerd="", streamerd_http="",
                  defaults=None, drain="200ms", start=True):
         self.up = up
         self.dir = tempfile.mkdtemp(prefix="chatd-it-")
@@ -135,6 +135,7 @@ class Stack:
         self.chatd_conf = os.path.join(self.dir, "chatd.conf")
         self.streamerd_conf = os.path.join(self.dir, "streamerd.conf")
         self.chatd_extra, self.streamerd_extra = chatd, streamerd
+        self.streamerd_http = streamerd_http  # lines of its [http]
         self.providers = self._providers(providers)
         self.defaults = defaults or {"provider": next(iter(self.providers))}
         self.write_conf()
@@ -180,7 +181,8 @@ class Stack:
         with open(self.chatd_conf, "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n" + self.chatd_extra)
         with open(self.streamerd_conf, "w", encoding="utf-8") as f:
-            f.write(f"[http]\nlisten = 127.0.0.1:{self.port}\n[bus]\ndir = {self.bus}\n" + self.streamerd_extra)
+            f.write(f"[http]\nlisten = 127.0.0.1:{self.port}\n{self.streamerd_http}[bus]\ndir = {self.bus}\n"
+                    + self.streamerd_extra)
 
     # --- life ---
 

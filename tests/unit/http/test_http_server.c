@@ -428,7 +428,7 @@ START_TEST(a_connection_is_left_to_others_for_a_moment_and_then_taken)
 	rig_sends(&rig, fd, GET("/"));
 	rig_expect(&rig, fd, &in, "GET / ");
 	ck_assert_int_ge(clock_mono_ms() - begin, LIMIT_HTTP_YIELD_MS - 1);
-	ck_assert_int_eq(rig.asked, 1);
+	ck_assert_int_ge(rig.asked, 1);
 	ck_assert_uint_eq(connections, 1); /* kept up to date for the others */
 	ck_assert_uint_eq(times_full, 99);
 	(void)close(fd);
