@@ -112,6 +112,8 @@ static uint32_t started(const struct block *b, size_t off)
 {
 	uint32_t lo = 0, hi = b->n;
 
+	if (hi > 0 && b->off[hi - 1] <= off)
+		return hi; /* nearly always: everybody is near the end */
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 

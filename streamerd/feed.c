@@ -60,6 +60,7 @@ struct feed *feed_new(struct hub *h, struct str owner, struct str session_id)
 	f->session_id = (struct str){f->key + owner.n + 1, session_id.n};
 	TAILQ_INIT(&f->joins);
 	TAILQ_INIT(&f->viewers);
+	TAILQ_INIT(&f->blocked);
 	TAILQ_INIT(&f->members);
 	catchup_init(&f->catchup, f);
 	return f;
@@ -67,7 +68,7 @@ struct feed *feed_new(struct hub *h, struct str owner, struct str session_id)
 
 bool feed_is_watched(const struct feed *f)
 {
-	return !TAILQ_EMPTY(&f->viewers) || !TAILQ_EMPTY(&f->members);
+	return !TAILQ_EMPTY(&f->viewers) || !TAILQ_EMPTY(&f->blocked) || !TAILQ_EMPTY(&f->members);
 }
 
 void feed_rest(struct feed *f)
@@ -134,7 +135,7 @@ void feed_end_all(struct feed *f, enum fault joins, enum viewer_end viewers)
 
 	while ((j = TAILQ_FIRST(&f->joins)))
 		join_refuse(j, joins);
-	while ((v = TAILQ_FIRST(&f->viewers)))
+	while ((v = TAILQ_FIRST(&f->viewers)) || (v = TAILQ_FIRST(&f->blocked)))
 		viewer_end(v, viewers);
 }
 
@@ -239,18 +240,25 @@ static void note_activity(struct feed *f, const struct msg_event *e)
 		f->activity = FEED_BUSY;
 }
 
-static void evict(struct feed *f, struct block *gone)
+static void detach_from(const struct viewer_list *viewers, const struct block *gone)
 {
 	struct viewer *v;
+
+	TAILQ_FOREACH (v, viewers, link) {
+		if (v->block == gone)
+			viewer_detach(v);
+	}
+}
+
+static void evict(struct feed *f, struct block *gone)
+{
 	struct member *m;
 
 	if (!gone)
 		return;
 	if (gone->refs > 1) {
-		TAILQ_FOREACH (v, &f->viewers, link) {
-			if (v->block == gone)
-				viewer_detach(v);
-		}
+		detach_from(&f->viewers, gone);
+		detach_from(&f->blocked, gone);
 		TAILQ_FOREACH (m, &f->members, of_feed) {
 			if (m->block == gone)
 				member_detach(m);
@@ -496,8 +504,7 @@ void feed_settle(struct feed *f)
 	struct viewer *v, *next_v;
 	struct member *m, *next_m;
 
-	if (f->state == FEED_OFF && !f->is_gone &&
-	    (!TAILQ_EMPTY(&f->joins) || feed_is_watched(f)))
+	if (f->state == FEED_OFF && !f->is_gone && (!TAILQ_EMPTY(&f->joins) || feed_is_watched(f)))
 		subscribe(f);
 	for (j = TAILQ_FIRST(&f->joins); j; j = next_j) {
 		next_j = TAILQ_NEXT(j, link);
@@ -507,9 +514,11 @@ void feed_settle(struct feed *f)
 		next_v = TAILQ_NEXT(v, link);
 		if (f->is_gone)
 			viewer_end(v, VIEWER_CLEARED);
-		else if (!v->blocked)
+		else
 			viewer_push(v);
 	}
+	while (f->is_gone && (v = TAILQ_FIRST(&f->blocked)))
+		viewer_end(v, VIEWER_CLEARED);
 	for (m = TAILQ_FIRST(&f->members); m; m = next_m) {
 		next_m = TAILQ_NEXT(m, of_feed); /* it may leave */
 		member_wake(m);

@@ -51,7 +51,8 @@ struct feed {
 	struct block *snapshot; /* owned reference; the last one fetched, or NULL */
 	struct catchup catchup;
 	TAILQ_HEAD(, join) joins;		 /* owned */
-	TAILQ_HEAD(, viewer) viewers;		 /* owned */
+	TAILQ_HEAD(viewer_list, viewer) viewers; /* owned; those whose sockets take more ... */
+	struct viewer_list blocked; /* ... and those that wait for theirs: left alone */
 	TAILQ_HEAD(member_list, member) members; /* of bundles, who own them */
 };
 

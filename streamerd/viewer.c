@@ -10,8 +10,9 @@
  *	                             WAITING for a replay page or a snapshot (the feed wakes it)
  *
  * Every state but BLOCKED is derived: a viewer that is not blocked is pushed whenever its feed is
- * settled, and finds out where it stands. A blocked one is left alone until its socket takes more
- * or LIMIT_VIEWER_STALL_MS have passed: slow peers cost the others nothing.
+ * settled, and finds out where it stands. A blocked one is on a list of its own and not even looked
+ *at until its socket takes more or LIMIT_VIEWER_STALL_MS have passed: slow peers cost the others
+ * nothing.
  *
  * Frames follow from the stored row alone, so half a frame that was sent from the tail is
  * continued with the bytes of the same frame built from the log.
@@ -46,9 +47,13 @@ static void listen_for(struct viewer *v, short what)
 
 static void set_blocked(struct viewer *v, bool blocked)
 {
+	struct feed *f = v->feed;
+
 	if (v->blocked == blocked)
 		return;
+	TAILQ_REMOVE(v->blocked ? &f->blocked : &f->viewers, v, link);
 	v->blocked = blocked;
+	TAILQ_INSERT_TAIL(blocked ? &f->blocked : &f->viewers, v, link);
 	listen_for(v, blocked ? EV_READ | EV_WRITE : EV_READ);
 }
 
@@ -99,7 +104,7 @@ void viewer_end(struct viewer *v, enum viewer_end why)
 	(void)event_del(&v->ev);
 	viewer_close(v->fd, why, f->session_id.p);
 	(void)block_unref(v->block);
-	TAILQ_REMOVE(&f->viewers, v, link);
+	TAILQ_REMOVE(v->blocked ? &f->blocked : &f->viewers, v, link);
 	hub_viewer_ended(f->hub, v);
 	hub_mark(f->hub, f);
 	free(v);

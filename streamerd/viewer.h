@@ -18,7 +18,7 @@
 
 struct viewer {
 	struct event ev;	       /* owned: the socket, read and, while it is full, write */
-	TAILQ_ENTRY(viewer) link;      /* in feed->viewers */
+	TAILQ_ENTRY(viewer) link;      /* in feed->viewers, or feed->blocked */
 	TAILQ_ENTRY(viewer) slot_link; /* in the hub's wheel */
 	struct feed *feed;	       /* borrowed: the owner */
 	struct owner *owner;	       /* a count taken */
@@ -36,7 +36,6 @@ struct viewer {
 	bool until_idle : 1;
 	bool knows_outage : 1; /* was told that its worker is away, and not yet that it is back */
 };
-TAILQ_HEAD(viewer_list, viewer);
 
 struct viewer_start {
 	struct owner *owner; /* the count goes over */
