@@ -165,6 +165,7 @@ static const struct conf_key keys[] = {
 	OPT("workers", "count", parse_workers, workers),
 	OPT("workers", "drain_timeout", parse_drain, drain_ms),
 	OPT("workers", "max_turns", parse_max_turns, max_turns),
+	OPT("workers", "max_turns_per_owner", parse_max_turns, max_turns_per_owner),
 	OPT("workers", "on_crash", parse_on_crash, on_crash),
 	OPT("workers", "exclusive", conf_bool, exclusive),
 	OPT("retention", "keep_deltas", conf_seconds, keep_deltas_ms),
@@ -351,6 +352,7 @@ struct options *options_load(const char *file, struct conf_error *e)
 	o->durability_full = true;
 	o->drain_ms = DEFAULT_DRAIN_MS;
 	o->max_turns = LIMIT_TURNS;
+	o->max_turns_per_owner = LIMIT_TURNS_OWNER;
 	o->keep_deltas_ms = LIMIT_KEEP_DELTAS_MS;
 	o->keep_sessions_ms = LIMIT_KEEP_SESSIONS_MS;
 	o->max_size = LIMIT_MAX_SIZE;

@@ -25,9 +25,10 @@ struct options {
 	char *bus_user;	 /* user whose streamerd may connect besides our own; NULL: none */
 	char *bus_group; /* the same for the members of a group */
 	/* [workers] */
-	int workers;	  /* count = auto | N; auto: one per CPU, at most 4 */
-	int64_t drain_ms; /* drain_timeout */
-	int max_turns;	  /* running turns of one worker */
+	int workers;		 /* count = auto | N; auto: one per CPU, at most 4 */
+	int64_t drain_ms;	 /* drain_timeout */
+	int max_turns;		 /* running turns of one worker */
+	int max_turns_per_owner; /* of them, and of queued ones, of one owner */
 	enum on_crash on_crash;
 	bool exclusive; /* an owner has one active session */
 	/* [defaults] */

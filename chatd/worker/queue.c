@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chatd/worker/owners.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -30,6 +31,7 @@ static char *dup_or_null(const char *text)
 static void queued_free(struct session *s, struct queued *q)
 {
 	TAILQ_REMOVE(&s->queue, q, link);
+	owners_remove(s->worker, s->owner);
 	log_turn_unref(q->ref);
 	free(q->provider);
 	free(q->model);
@@ -52,6 +54,7 @@ static struct queued *append(struct session *s, struct log_turn *ref, const char
 	q->content = dup_or_null(content);
 	q->system = dup_or_null(system);
 	TAILQ_INSERT_TAIL(&s->queue, q, link);
+	owners_add(s->worker, s->owner);
 	return q;
 }
 

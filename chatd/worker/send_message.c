@@ -12,6 +12,7 @@
 
 #include "chatd/worker/exclusive.h"
 #include "chatd/worker/idempotency.h"
+#include "chatd/worker/owners.h"
 #include "chatd/worker/queue.h"
 #include "chatd/worker/stored_reply.h"
 #include "chatd/worker/turn.h"
@@ -166,6 +167,25 @@ static bool adds_a_turn(const struct session *s, struct str on_busy)
 	return s->waiting && str_eq(on_busy, "interrupt");
 }
 
+/* Why not one more of this owner's turns, in the worker's or the owner's share; NULL: fine. */
+static const char *lacks_room(const struct worker *w, const struct session *s,
+			      const struct msg_send_message *m, enum fault *ret)
+{
+	bool runs = adds_a_turn(s, m->on_busy);
+	bool queues = s && session_is_busy(s) && str_eq(m->on_busy, "queue");
+
+	if (runs && w->n_turns >= (size_t)w->options->max_turns) {
+		*ret = FAULT_OVERLOADED;
+		return fault_message(FAULT_OVERLOADED);
+	}
+	if ((runs || queues) &&
+	    owners_turns(w, m->owner) >= (size_t)w->options->max_turns_per_owner) {
+		*ret = FAULT_TOO_MANY;
+		return "too many turns of this owner are running or queued";
+	}
+	return NULL;
+}
+
 static void start(struct worker *w, struct link *l, const struct msg_send_message *m,
 		  struct session *s, const json_t *content, const struct idempotency_key *key)
 {
@@ -176,7 +196,7 @@ static void start(struct worker *w, struct link *l, const struct msg_send_messag
 	auto_free char *text = str_dup(m->content);
 	auto_free char *model_copy = NULL;
 	struct turn_request r = {.system = system, .content = text};
-	const char *model;
+	const char *model, *why;
 	enum fault fault = choose_model(w, s, provider_name, model_name, &r.provider, &model);
 
 	if (fault != FAULT_NONE) {
@@ -185,10 +205,13 @@ static void start(struct worker *w, struct link *l, const struct msg_send_messag
 					   fault == FAULT_UNKNOWN_MODEL ? "model" : "provider"));
 		return;
 	}
-	if (w->stopping ||
-	    (adds_a_turn(s, m->on_busy) && w->n_turns >= (size_t)w->options->max_turns)) {
-		link_reply_fault(l, m->req,
-				 w->stopping ? FAULT_WORKER_UNAVAILABLE : FAULT_OVERLOADED, NULL);
+	if (w->stopping) {
+		link_reply_fault(l, m->req, FAULT_WORKER_UNAVAILABLE, NULL);
+		return;
+	}
+	why = lacks_room(w, s, m, &fault);
+	if (why) {
+		link_reply_fault(l, m->req, fault, json_pack("{s:s}", "message", why));
 		return;
 	}
 	r.model = model_copy =

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chatd/worker/owners.h"
 #include "chatd/worker/queue.h"
 #include "chatd/worker/turn_impl.h"
 #include "common/cleanup.h"
@@ -67,9 +68,11 @@ static void set_running(struct turn *t, bool running)
 	if (running) {
 		TAILQ_INSERT_TAIL(&w->turns, t, link);
 		w->n_turns++;
+		owners_add(w, t->session->owner);
 	} else {
 		TAILQ_REMOVE(&w->turns, t, link);
 		w->n_turns--;
+		owners_remove(w, t->session->owner);
 	}
 }
 

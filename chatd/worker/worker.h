@@ -19,6 +19,7 @@ struct session;
 struct turn;
 struct link;
 struct keeper;
+struct owner_turns;
 struct watched_owner;
 
 struct worker_stats {
@@ -42,6 +43,7 @@ struct worker {
 	TAILQ_HEAD(turn_list, turn) turns;	      /* running */
 	TAILQ_HEAD(dirty_list, turn) dirty;	      /* with gathered text */
 	size_t n_turns;
+	struct owner_turns *owners; /* owners.c's */
 	int64_t stalled_since; /* monotonic ms; 0: the log can be written. stall.c's */
 	bool stall_told;
 	LIST_HEAD(link_list, link) links;		 /* owned */

@@ -134,7 +134,8 @@ void stack_start(struct stack *s, const char *top, int upstream_port, int worker
 			       upstream_port);
 	write_file(s, "chatd.conf",
 		   "[general]\nlog_level = warning\n[log]\npath = %s/events.db\n[bus]\ndir = %s\n"
-		   "[workers]\ncount = %s\ndrain_timeout = 0\n[defaults]\nprovider = %s\n"
+		   "[workers]\ncount = %s\ndrain_timeout = 0\nmax_turns_per_owner = "
+		   "20000\n[defaults]\nprovider = %s\n"
 		   "%s[provider demo]\ntype = demo\nrate = 0\n",
 		   s->dir, s->dir, count, upstream_port ? "main" : "demo", main_provider);
 	write_file(s, "streamerd.conf",

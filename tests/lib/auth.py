@@ -32,10 +32,11 @@ ANN, BOB = bearer(TOKENS["ann"]), bearer(TOKENS["bob"])
 
 
 class AuthStack(ToolStack):
-    """With tokens; also the Unix socket `sock` is listened at."""
+    """With tokens; also the Unix socket `sock` is listened at. `http` are more keys of [http]."""
 
-    def __init__(self, up, tokens=TOKENS, **more):
-        super().__init__(up, workers=2, start=False, **more)
+    def __init__(self, up, tokens=TOKENS, http=None, workers=2, **more):
+        self.http_keys = "".join(f"{k} = {v}\n" for k, v in (http or {}).items())
+        super().__init__(up, workers=workers, start=False, **more)
         self.sock = os.path.join(self.dir, "http.sock")
         if tokens:
             self.write_tokens("".join(f"{o}:{digest(x)}\n" for o, x in tokens.items()))
@@ -60,7 +61,7 @@ class AuthStack(ToolStack):
         with open(self.streamerd_conf, encoding="utf-8") as f:
             conf = f.read()
         with open(self.streamerd_conf, "w", encoding="utf-8") as f:
-            f.write(conf.replace("\n[bus]", f", unix:{self.sock}\n[bus]", 1))
+            f.write(conf.replace("\n[bus]", f", unix:{self.sock}\n{self.http_keys}[bus]", 1))
 
     def reload(self, word):
         """SIGHUP, and what streamerd says to it."""

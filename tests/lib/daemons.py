@@ -348,10 +348,10 @@ class Stack:
 
         return until(there, f"turn {turn_id} is {states}", timeout)
 
-    def metrics(self):
+    def metrics(self, headers=None):
         """The samples of streamerd's /metrics: "name{labels}" → number."""
         found = {}
-        for line in self.call("GET", "/metrics").body.decode().splitlines():
+        for line in self.call("GET", "/metrics", headers=headers).body.decode().splitlines():
             if line and not line.startswith("#"):
                 name, _, value = line.rpartition(" ")
                 found[name] = float(value)
