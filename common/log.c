@@ -8,6 +8,7 @@
 #include "common/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -66,6 +67,32 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...)
 		return;
 }
 
+/* The character that s begins with if it is a well-formed one of several bytes, else 0. */
+static unsigned character(const unsigned char *s, size_t *ret_n)
+{
+	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t n = *s >= 0xf0 && *s < 0xf5 ? 4 : *s >= 0xe0 ? 3 : 2;
+	unsigned c = *s & (0xffU >> (n + 1));
+
+	if (*s < 0xc2 || *s >= 0xf5)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	*ret_n = n;
+	return c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : c;
+}
+
+/* Not what a terminal obeys or nobody sees: C1 controls, line separators, directions, zero widths.
+ */
+static bool shows(unsigned c)
+{
+	return c >= 0xa0 && c != 0xad && !(c >= 0x200b && c <= 0x200f) &&
+	       !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2060 && c <= 0x206f) && c != 0xfeff;
+}
+
 const char *log_safe(const char *s)
 {
 	static char bufs[4][128];
@@ -73,10 +100,19 @@ const char *log_safe(const char *s)
 	char *out = bufs[next++ % 4];
 	size_t n = 0;
 
-	for (; *s && n < 120; s++) {
+	while (*s && n < 120) {
 		unsigned char c = (unsigned char)*s;
+		size_t len = 1;
 
-		out[n++] = c < 0x20 || c == 0x7f || c == '"' || c == '\\' ? '?' : (char)c;
+		if (c >= 0x80 && shows(character((const unsigned char *)s, &len))) {
+			if (n + len > 120)
+				break;
+			memcpy(out + n, s, len);
+			n += len;
+		} else {
+			out[n++] = c < 0x20 || c >= 0x7f || c == '"' || c == '\\' ? '?' : (char)c;
+		}
+		s += len;
 	}
 	if (*s) {
 		memcpy(out + n, "...", 3);

@@ -88,6 +88,17 @@ START_TEST(safe_text_has_no_quotes_or_controls_and_an_end)
 	ck_assert_str_eq(log_safe("plain \xc3\xa9"), "plain \xc3\xa9");
 	ck_assert_str_eq(log_safe("a\"b\\c\nd\x7f"), "a?b?c?d?");
 	ck_assert_str_eq(log_safe(""), "");
+	/* SEC-5: neither broken UTF-8 nor what a terminal or a reader could take for something else
+	 */
+	ck_assert_str_eq(log_safe("\xe2\x82\xac \xf0\x9f\x98\x80"),
+			 "\xe2\x82\xac \xf0\x9f\x98\x80");
+	ck_assert_str_eq(log_safe("a\xff\xc0\xaf\xe2\x82"), "a?????");
+	ck_assert_str_eq(log_safe("\xed\xa0\x80|\xf4\x90\x80\x80|\xf5x|\xe0\x80\xaf"), "?|?|?x|?");
+	ck_assert_str_eq(log_safe("\xc2\x85\xc2\x9b"
+				  "2J"),
+			 "??2J");
+	ck_assert_str_eq(log_safe("\xe2\x80\xa8|\xe2\x80\xae|\xef\xbb\xbf|\xe2\x80\x8b"),
+			 "?|?|?|?");
 	memset(big, 'y', sizeof(big));
 	big[120] = '\0';
 	ck_assert_str_eq(log_safe(big), big);
@@ -95,6 +106,8 @@ START_TEST(safe_text_has_no_quotes_or_controls_and_an_end)
 	big[121] = '\0';
 	ck_assert_uint_eq(strlen(log_safe(big)), 123);
 	ck_assert_str_eq(log_safe(big) + 120, "...");
+	memcpy(big + 119, "\xc3\xa9", 3);
+	ck_assert_str_eq(log_safe(big) + 119, "..."); /* no half character */
 }
 END_TEST
 

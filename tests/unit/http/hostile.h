@@ -5,7 +5,7 @@
 
 #include "common/buf.h"
 
-#define HOSTILE_MAX_BODY 1000
+#define HOSTILE_MAX_BODY 1024
 
 struct hostile {
 	char name[96];
