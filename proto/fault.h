@@ -40,11 +40,12 @@
 	F(24, INTERNAL, "internal", 500, "something broke on our side")                            \
 	F(25, WORKER_UNAVAILABLE, "worker_unavailable", 503,                                       \
 	  "the worker of this session is not reachable")                                           \
-	F(26, LOG_UNAVAILABLE, "log_unavailable", 503, "the log can't be written or read at the moment")                 \
+	F(26, LOG_UNAVAILABLE, "log_unavailable", 503,                                             \
+	  "the log can't be written or read at the moment")                                        \
 	F(27, OVERLOADED, "overloaded", 503, "too many turns are running")                         \
 	F(28, REQUEST_TIMEOUT, "request_timeout", 408, "the request took too long to arrive")      \
 	F(29, URI_TOO_LONG, "uri_too_long", 414, "the request target is too long")                 \
-	F(30, LENGTH_REQUIRED, "length_required", 411, "a body needs a Content-Length")            \
+	/* 30 was length_required: a body without a length is an empty one */                      \
 	F(31, NOT_IMPLEMENTED, "not_implemented", 501, "this is not spoken here")                  \
 	F(32, HTTP_VERSION, "http_version", 505, "HTTP/1.0 or HTTP/1.1, please")                   \
 	F(33, EXPECTATION_FAILED, "expectation_failed", 417, "this expectation can't be met")      \
