@@ -18,6 +18,7 @@ OTHERS = {
     "POST /v1/messages": "names one in its body",
     "GET /v1/sessions": "lists one's own",
     "POST /v1/tickets": "test_identity",
+    "GET /v1/events": "names some in its query; all of one's own: test_multi_events",
     "GET /metrics": "numbers of the service alone",
 }
 
@@ -39,6 +40,7 @@ def requests(sid, turn, prompt):
             found.append(("HEAD", target, None))
         if r.auth == "ticket":
             found += [("GET", target + "?until=idle", None), ("GET", target + "?last_event_id=1-1", None)]
+    found.append(("GET", f"/v1/events?sessions={sid}", None))
     for on_busy in ("reject", "queue", "interrupt"):
         found.append(("POST", "/v1/messages", {"content": "mine now", "session_id": sid, "on_busy": on_busy}))
     return found
