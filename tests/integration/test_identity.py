@@ -1,6 +1,7 @@
 """Other people's identities: JSON Web Tokens, and tickets for EventSource."""
 
 import base64
+import concurrent.futures
 import hashlib
 import hmac
 import json
@@ -166,6 +167,17 @@ def test_who_asks_for_tickets_is_checked(t):
         tap.eq((refusal(r), r.header("retry-after")), ((429, "too_many"), "1"), "too many")
         assert n > 900, f"only {n}"  # some were given above
     ticket(t)
+
+
+def test_of_many_processes_that_are_offered_a_ticket_one_takes_it(t):
+    """SEC-2, PRC-6"""
+    with AuthStack(t.up, http={"processes": 3}) as s:
+        sid = s.post_as(ANN, s.up.on("for one of many", D.text("x"))).json()["session_id"]
+        for n in range(30):
+            x = ticket(s)
+            with concurrent.futures.ThreadPoolExecutor(6) as pool:
+                got = list(pool.map(lambda _: opens(s, sid, f"?ticket={x}"), range(6)))  # noqa: B023
+            tap.eq(sorted(got), [200] + [401] * 5, f"ticket {n}")
 
 
 def test_without_authentication_tickets_are_not_needed_and_do_no_harm(t):
