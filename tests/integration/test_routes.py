@@ -24,7 +24,7 @@ OTHERS = {
 
 
 def of_sessions():
-    return [r for r in routes() if ":" in r.pattern]
+    return [r for r in routes() if ":" in r.pattern and r.auth != "open"]
 
 
 def requests(sid, turn, prompt):
@@ -58,7 +58,7 @@ def test_the_table_has_no_route_that_this_does_not_know(t):
     unknown = plain - set(OTHERS)
     assert not unknown, f"say in OTHERS how another owner is kept from what {unknown} shows"
     open_ones = {r.pattern for r in routes() if r.auth == "open"}
-    assert not [p for p in open_ones if p.startswith("/v1") or ":" in p], f"open: {open_ones}"
+    assert not [p for p in open_ones if p.startswith("/v1")], f"open: {open_ones}"
     assert len(of_sessions()) >= 7, of_sessions()
 
 
@@ -114,7 +114,7 @@ def test_without_a_token_each_route_says_so_before_anything_else(t):
         for body in (None, b"{", {}) if r.method == "POST" else (None,):
             got = t.call(r.method, target, body)
             if r.auth == "open":
-                assert got.status in (200, 503), f"{r}: {got}"
+                assert got.status in (200, 404, 503), f"{r}: {got}"  # files of the page: 404 for one that is not there
             else:
                 tap.eq((refusal(got), got.header("www-authenticate")), ((401, "unauthorized"), "Bearer"), f"{r}")
         two = http.request(t.port, r.method, target, None, {"Authorization": ANN["Authorization"] + "\r\nAuthorization: " + BOB["Authorization"]})
