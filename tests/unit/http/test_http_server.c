@@ -178,7 +178,6 @@ END_TEST
 /* SEC-4 */
 START_TEST(a_trusted_proxy_has_no_share_and_says_who_is_behind_it)
 {
-	auto_buf struct buf in = BUF_INIT;
 	struct http_net proxy;
 	int fd[3];
 
