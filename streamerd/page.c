@@ -2,9 +2,9 @@
  * page.c - serves the chat page and the operator's view: files of streamerd/web, built in.
  *
  * No file is opened and no path is joined. The policy lets the page run nothing and load nothing
- * but these files: text of a model that found its way into the markup would still run nothing, style
- * nothing, and reach no other host. Markup is made from text in one place only, by the sanitizer;
- * whatever else tried to would be stopped by the browser (Trusted Types).
+ * but these files: text of a model that found its way into the markup would still run nothing,
+ * style nothing, and reach no other host. Markup is made from text in one place only, by the
+ * sanitizer; whatever else tried to would be stopped by the browser (Trusted Types).
  *
  * Each file is there twice, plain and by gzip, for a page that is read over a slow line.
  */

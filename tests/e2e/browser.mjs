@@ -9,7 +9,7 @@ export const [, , url, executablePath, demo] = process.argv;
 export const require = createRequire(join(process.env.NODE_MODULES, "x.js"));
 const { chromium } = require("playwright-core");
 export const SCALE = Number(process.env.TIME_SCALE || 1);
-export const LIMIT = 15000 * SCALE;
+export const LIMIT = 30000 * SCALE;
 
 const replies = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 export async function ask(command) {

@@ -1,7 +1,7 @@
 // The page under what happens to pages: reloads, many tabs, networks that go, servers that die.
 import assert from "node:assert/strict";
 
-import { answer, ask, button, complaints, connected, copied, demo, ended, foreign, open, run, say, session, test, text, until, words } from "./browser.mjs";
+import { answer, ask, button, complaints, connected, context, copied, demo, ended, foreign, open, run, say, session, tab, test, text, until, words } from "./browser.mjs";
 
 // Everything that the log has of the session's last answer, and the page too.
 async function isComplete(page) {
@@ -75,6 +75,25 @@ test("a network that goes away in the middle and comes back costs nothing (DUR-4
   await connected(page);
   await until("it goes on", async () => (await words(page)).length > had);
   await isComplete(page);
+});
+
+test("ten tabs of one browser are all live over HTTP/1.1, also when the one that leads goes (SDC-10)", async () => {
+  const within = await context();
+  const first = await tab(within);
+  await say(first, "hello");
+  await ended(first);
+  const others = [];
+  for (let i = 0; i < 9; i++) others.push(await tab(within, first.url()));
+  for (const page of others) await connected(page);
+  await say(others[8], "grow until stopped");
+  for (const page of [first, ...others]) await until("text in each", async () => (await words(page)).length > 3);
+  await first.close(); // which was there first, and so has the connection
+  const had = (await words(others[0])).length;
+  for (const page of others) await until("it grows in each", async () => (await words(page)).length > had);
+  await others[3].evaluate(() => document.getElementById("stop").click()); // which nobody sees, so no mouse reaches it
+  for (const page of others) await ended(page);
+  const stored = (await ask("content " + session(others[0]))).match(/w\d{4}/g);
+  for (const page of others) await until("all have all", async () => (await words(page)).join() === stored.join());
 });
 
 test("streamerd killed in the middle: the page waits, comes back and has all (DUR-7)", async () => {

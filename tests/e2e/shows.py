@@ -120,10 +120,14 @@ def register(up):
           OPENAI.text("It has 42 lines. 😀 Anything else?")))
     up.on("ask me", steps(OPENAI.calls(("p1", "asks__write", '{"path": "notes.md", "text": "hello"}'), say="I would like to write that down."),
           OPENAI.text("Thank you.")))
+    up.on("ask a question", steps(OPENAI.calls(("q1", "ask_user", json.dumps({"questions": [
+        {"question": "Which parts?", "options": [{"label": "Text", "description": "what was said"}, {"label": "Tools"}], "multiple": True},
+        {"question": "And what else?", "options": [], "free_text": True}]})), say="Before I begin:"), OPENAI.text("Thank you.")))
     up.on("hostile", pieces(HOSTILE, 11))
     up.on("one line", body(answer(*["word [x](javascript:window.taken=1) <b>" * 25] * 205, usage=(3, 5))))
     up.on("provider fails", fails)
     up.on("grow", paced(600, 0.004))
     up.on("grow slowly", paced(1500, 0.006))
+    up.on("grow until stopped", paced(9000, 0.02))
     up.on("big", body(answer(*markdown_of(20000), usage=(3, 5))))
     return up

@@ -1,7 +1,6 @@
 """An upstream that somebody else wrote: aimock plays OpenAI's and Anthropic's protocols.
 
-Skipped with a reason where node or the package is not to be had. AIMOCK_DIR may name a folder
-with the package installed; else it is installed from tests/node with npm ci into the build folder.
+Skipped with a reason where the package or node 20, which it needs, is not to be had.
 """
 
 import json
@@ -11,12 +10,10 @@ import subprocess
 import sys
 import tempfile
 
-from lib import http, tap
+from lib import http, npm, tap
 from lib.daemons import Stack, free_port
 from lib.wait import until
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PROGRAM = os.path.join("node_modules", ".bin", "llmock")
 
 FIXTURES = {
     "fixtures": [
@@ -33,30 +30,8 @@ FIXTURES = {
 }
 
 
-def install():
-    """A folder with node_modules, or Skip."""
-    if os.environ.get("AIMOCK_DIR"):
-        return os.environ["AIMOCK_DIR"]
-    if not shutil.which("node") or not shutil.which("npm"):
-        raise tap.Skip("node and npm are not installed")
-    folder = os.path.join(os.environ.get("BUILD_DIR") or tempfile.gettempdir(), "aimock")
-    if os.path.exists(os.path.join(folder, PROGRAM)):
-        return folder
-    os.makedirs(folder, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(os.path.join(HERE, "..", "node", name), folder)
-    try:
-        p = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,
-                           capture_output=True, text=True, timeout=120, check=False)
-    except subprocess.TimeoutExpired:
-        raise tap.Skip("npm ci took too long") from None
-    if p.returncode:
-        raise tap.Skip("npm ci failed: " + (p.stderr.strip().splitlines() or ["?"])[-1][:150])
-    return folder
-
-
 class Aimock:
-    def __init__(self, folder):
+    def __init__(self, program):
         self.port = free_port()
         self.dir = tempfile.mkdtemp(prefix="chatd-aimock-")
         fixtures = os.path.join(self.dir, "fixtures.json")
@@ -64,7 +39,7 @@ class Aimock:
             json.dump(FIXTURES, f)
         with open(os.path.join(self.dir, "log"), "wb") as log:
             self.process = subprocess.Popen(
-                [os.path.join(folder, PROGRAM), "-p", str(self.port), "-f", fixtures], stdin=subprocess.DEVNULL,
+                [program, "-p", str(self.port), "-f", fixtures], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log)
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -157,7 +132,7 @@ def test_under_chaos_every_turn_ends_with_the_whole_answer_or_an_error(t):
 
 if __name__ == "__main__":
     try:
-        where = install()
+        where = npm.program("llmock", oldest=20)
     except tap.Skip as why:
         print(f"1..0 # SKIP {why}")
         sys.exit(0)

@@ -38,10 +38,18 @@ def _install(folder):
     shutil.copy(os.path.join(folder, FILES[1]), os.path.join(folder, "installed"))
 
 
+def node_major():
+    """18 of Debian 12's node; Skip if there is none."""
+    node = shutil.which("node")
+    if not node:
+        raise Skip("node is not installed")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    return int(version.strip().lstrip("v").split(".")[0] or 0)
+
+
 def bin_folder():
     """The folder of the installed programs, or Skip."""
-    if not shutil.which("node"):
-        raise Skip("node is not installed")
+    node_major()
     modules = os.environ.get("NODE_MODULES")
     if modules:
         return os.path.join(modules, ".bin")
@@ -56,8 +64,10 @@ def bin_folder():
     return os.path.join(folder, "node_modules", ".bin")
 
 
-def program(name):
-    """The path of an installed program, or Skip."""
+def program(name, oldest=18):
+    """The path of an installed program, or Skip, also if it asks for a newer node than there is."""
+    if node_major() < oldest:
+        raise Skip(f"{name} needs node {oldest}")
     path = os.path.join(bin_folder(), name)
     if not os.path.exists(path):
         raise Skip(f"{name} is not installed")

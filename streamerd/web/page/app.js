@@ -11,14 +11,15 @@ import { $, setLine, setText } from "./dom.js";
 import { shortcuts } from "./keys.js";
 import { SessionList } from "./list.js";
 import { following } from "./scroll.js";
-import { forget, login, token } from "./token.js";
+import { forget, group, login, token } from "./token.js";
 import { Transcript } from "./transcript.js";
 
 const SNAPSHOT_MESSAGES = 50; // what a snapshot holds at most: with so many there may be older ones
 
 const nothing = { chat: initialState(), connection: { state: "closed" } };
 
-const client = new ChatClient({ baseUrl: new URL(".", location.href).pathname.replace(/\/$/, ""), token });
+// all tabs of the same person share one connection: a browser allows six to a host
+const client = new ChatClient({ baseUrl: new URL(".", location.href).pathname.replace(/\/$/, ""), token, share: group() });
 let view = null;
 let leave = () => {};
 let drawn = nothing; // what is on the screen
@@ -256,13 +257,7 @@ function toPrompt() {
 // --- joining ---
 
 const scroll = following($("log"), $("latest"));
-const form = login(() => {
-  problem("");
-  $("sign-out").hidden = false;
-  list.look();
-  view?.reconnect();
-  composer.focus();
-});
+const form = login(() => location.reload());
 const transcript = new Transcript($("entries"), {
   resolve: (prompt, answer) => view.resolve(prompt, answer),
   retry,

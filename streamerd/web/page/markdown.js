@@ -7,9 +7,10 @@
 // lets few elements and three attributes through, links are http, https and mailto, an image becomes a
 // link (loading it would tell its server who reads this), and the page's policy stops the rest.
 //
-// A last block may be large (a table, a list, 200 kB without a blank line). Drawing it takes its time
-// only once in a while: after something that took t ms there is a pause of 4 t. A paragraph beyond
-// MAX_PARAGRAPH is shown as the text that it is, code beyond MAX_CODE without colours.
+// Drawing never takes long at once. A long text (a reload of a long answer) is drawn in pieces of a few
+// blocks, with the browser's turn between them. A last block may be large (a table, a list): after drawing
+// it in t ms there is a pause of 4 t. A paragraph beyond MAX_PARAGRAPH is shown as the text that it is, code
+// beyond MAX_CODE without colours.
 import createDOMPurify from "dompurify";
 import hljs from "highlight.js/lib/common";
 import MarkdownIt from "markdown-it";
@@ -20,8 +21,13 @@ export const isRich = true;
 
 const MAX_PARAGRAPH = 32 * 1024;
 const MAX_CODE = 64 * 1024;
+const PIECE = 8 * 1024; // of a long text, looked at at once
+const SLICE_MS = 10; // and how long that may go on
 
-const md = new MarkdownIt({ html: false, linkify: true, typographer: false });
+const highlight = (text, language) =>
+  text.length <= MAX_CODE && hljs.getLanguage(language) ? hljs.highlight(text, { language, ignoreIllegals: true }).value : "";
+
+const md = new MarkdownIt({ html: false, linkify: true, typographer: false, highlight });
 const { validateLink } = md;
 
 md.validateLink = (url) => /^(https?:|mailto:)/i.test(url) && validateLink(url);
@@ -56,13 +62,6 @@ const clean = (html) => purify.sanitize(html, allowed);
 
 const languageOf = (code) => /(?:^| )language-(\S+)/.exec(code.className)?.[1] || "";
 
-function colour(code) {
-  const language = languageOf(code);
-  const text = code.textContent;
-  if (!hljs.getLanguage(language) || text.length > MAX_CODE) return;
-  code.replaceChildren(clean(hljs.highlight(text, { language, ignoreIllegals: true }).value));
-}
-
 // Each pre gets a head with its language and a button; who clicks it is noticed by transcript.js.
 function dress(fragment) {
   for (const a of fragment.querySelectorAll("a[href]")) {
@@ -82,7 +81,6 @@ function dress(fragment) {
   for (const pre of fragment.querySelectorAll("pre")) {
     const code = pre.firstElementChild ?? pre;
     const language = languageOf(code);
-    colour(code);
     pre.tabIndex = 0;
     const box = el("div", { className: "code" });
     pre.replaceWith(box);
@@ -144,7 +142,7 @@ function offsetOfLine(text, line) {
   return at;
 }
 
-const draw = (block) => dress(clean(md.renderer.render(block.tokens, md.options, {})));
+const draw = (blocks) => dress(clean(md.renderer.render(blocks.flatMap((block) => block.tokens), md.options, {})));
 
 export class Markdown {
   #box;
@@ -178,14 +176,36 @@ export class Markdown {
     clearTimeout(this.#timer);
     this.#timer = 0;
     const began = performance.now();
-    if (!this.#isTooLong()) {
-      const blocks = blocksOf(md.parse(this.#tail, this.#env));
-      const last = blocks.pop();
-      for (const block of blocks) this.#settle(draw(block));
-      if (blocks.length && last) this.#tail = this.#tail.slice(offsetOfLine(this.#tail, last.line));
-      if (last && !this.#isTooLong()) this.#redraw(draw(last));
+    while (this.#drawPiece()) {
+      if (performance.now() - began > SLICE_MS) {
+        this.#notBefore = 0;
+        this.#timer = setTimeout(() => this.#draw(), 0);
+        return;
+      }
     }
     this.#notBefore = performance.now() + Math.min(1000, 4 * (performance.now() - began));
+  }
+
+  // Draws what is next; is there more? Of a long text as many lines are looked at as have two blocks: all but the last
+  // one are whole, whatever follows.
+  #drawPiece() {
+    if (this.#isTooLong()) return false;
+    for (let size = PIECE; ; size *= 4) {
+      const end = this.#tail.length > size ? this.#tail.lastIndexOf("\n", size) + 1 : 0;
+      const isAll = this.#tail.length <= size;
+      if (!isAll && !end) continue;
+      const text = isAll ? this.#tail : this.#tail.slice(0, end);
+      const blocks = blocksOf(md.parse(text, this.#env));
+      const last = blocks.pop();
+      if (!isAll && !blocks.length) continue;
+      if (blocks.length) {
+        this.#settle(draw(blocks));
+        this.#tail = this.#tail.slice(offsetOfLine(text, last.line));
+      }
+      if (!isAll) return true;
+      if (last && !this.#isTooLong()) this.#redraw(draw([last]));
+      return false;
+    }
   }
 
   #redraw(fragment) {

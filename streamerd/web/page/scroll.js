@@ -37,8 +37,10 @@ export function following(log, button) {
     toEnd();
     $("log").focus();
   });
-  // also what grows by itself: a fold that is opened, a window that is turned
-  new ResizeObserver(() => follows && !isSelecting() && toEnd()).observe(log);
+  // also what grows by itself: a long text that is drawn in pieces, a fold that is opened, a window that is turned
+  const observer = new ResizeObserver(() => follows && !isSelecting() && toEnd());
+  observer.observe(log);
+  observer.observe(log.firstElementChild);
 
   return {
     // after each drawing

@@ -21,6 +21,13 @@ function attempt(fn) {
 export const token = () =>
   attempt(() => sessionStorage.getItem(NAME)) ?? attempt(() => localStorage.getItem(NAME)) ?? memory;
 
+// A name for who this tab is, that tells nothing of the token: tabs of the same person share one connection.
+export function group() {
+  let hash = 0x811c9dc5;
+  for (const c of token() ?? "") hash = Math.imul(hash ^ c.codePointAt(0), 0x01000193) >>> 0;
+  return hash.toString(36);
+}
+
 export function forget() {
   memory = null;
   attempt(() => sessionStorage.removeItem(NAME));
