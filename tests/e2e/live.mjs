@@ -25,7 +25,7 @@ test("an answer is seen growing (CLI-2)", async () => {
 
 test("reloads at 20 random points of an answer lose and double nothing (SDC-8, FAF-3)", async () => {
   const page = await open();
-  await say(page, "grow slowly");
+  await say(page, "grow until stopped");
   await until("text", async () => (await words(page)).length > 5);
   let shown = 0;
   for (let i = 0; i < 20; i++) {
@@ -38,6 +38,7 @@ test("reloads at 20 random points of an answer lose and double nothing (SDC-8, F
     shown = list.length;
     assert.ok(await button(page, "Stop").isEnabled(), "it can be stopped after reload " + i);
   }
+  await button(page, "Stop").click();
   await isComplete(page);
 });
 
