@@ -106,6 +106,7 @@
 #define LIMIT_TITLE		80		/* bytes of the first message that become the title */
 #define LIMIT_CRASHES		3		/* worker deaths without progress that end a turn */
 #define LIMIT_PAGE		200		/* largest "limit" of a list call */
+#define LIMIT_METRIC_MODELS	64	/* models with labels of their own in a worker's metrics: clients may name any */
 #define LIMIT_HISTORY		200		/* messages sent to a provider, newest kept */
 
 /* --- providers --- */

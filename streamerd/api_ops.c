@@ -12,6 +12,7 @@
 #include "common/json.h"
 #include "common/require.h"
 #include "streamerd/app.h"
+#include "streamerd/metrics.h"
 #include "streamerd/reply.h"
 #include "streamerd/shared.h"
 
@@ -23,57 +24,19 @@ struct gather {
 	unsigned open;	   /* answers that are still to come, and one while asking */
 	unsigned answered; /* workers that did */
 	unsigned writable; /* of them, those whose log can be written */
-	json_t *sums;	   /* owned: name → number, or array of numbers */
+	json_t *families;  /* owned: what they count (metrics.h) */
 };
-
-static void add_number(json_t *sums, const char *name, const json_t *value)
-{
-	json_t *sum = json_object_get(sums, name);
-
-	if (!json_is_integer(value) || strcmp(name, "worker") == 0)
-		return;
-	if (sum)
-		(void)json_integer_set(sum, json_integer_value(sum) + json_integer_value(value));
-	else
-		(void)json_object_set_new(sums, name, json_integer(json_integer_value(value)));
-}
-
-static void add_array(json_t *sums, const char *name, const json_t *values)
-{
-	json_t *sum = json_object_get(sums, name);
-	const json_t *value;
-	size_t i;
-
-	if (!json_is_array(values))
-		return;
-	if (!sum) {
-		sum = json_array();
-		(void)json_object_set_new(sums, name, sum);
-	}
-	json_array_foreach (values, i, value) {
-		json_t *old = json_array_get(sum, i);
-
-		if (old)
-			(void)json_integer_set(old,
-					       json_integer_value(old) + json_integer_value(value));
-		else
-			(void)json_array_append_new(sum, json_integer(json_integer_value(value)));
-	}
-}
 
 static void add_status(struct gather *g, struct str body)
 {
 	auto_json json_t *status = json_read(body.p, body.n, NULL, 0);
-	const char *name;
-	json_t *value;
+	long long worker = 0;
 
 	g->answered++;
 	if (json_is_true(json_object_get(status, "log_writable")))
 		g->writable++;
-	json_object_foreach (status, name, value) {
-		add_number(g->sums, name, value);
-		add_array(g->sums, name, value);
-	}
+	(void)json_get_int(status, "worker", &worker); /* 0 if absent */
+	metrics_add(g->families, (unsigned)worker, json_object_get(status, "metrics"));
 }
 
 static void one_less(struct gather *g)
@@ -81,7 +44,7 @@ static void one_less(struct gather *g)
 	if (--g->open > 0)
 		return;
 	g->done(g);
-	json_decref(g->sums);
+	json_decref(g->families);
 	free(g);
 }
 
@@ -102,7 +65,7 @@ static void gather(struct app *app, struct http_request *req, void (*done)(struc
 	g->app = app;
 	g->req = req;
 	g->done = done;
-	g->sums = json_object();
+	g->families = json_object();
 	g->open = 1;
 	for (unsigned i = 0; i < backend_workers(app->backend); i++) {
 		struct msg m = {.type = MSG_STATUS};
@@ -141,14 +104,6 @@ void api_readyz(struct app *app, struct http_request *req, const struct call_inf
 	gather(app, req, ready_done);
 }
 
-static void add_help(struct buf *b, const char *prefix, const char *name, const char *type,
-		     const char *help)
-{
-	if (*help)
-		buf_addf(b, "# HELP %s_%s %s\n", prefix, name, help);
-	buf_addf(b, "# TYPE %s_%s %s\n", prefix, name, type);
-}
-
 static void add_own(struct buf *b)
 {
 	const char *last = "";
@@ -157,7 +112,7 @@ static void add_own(struct buf *b)
 	shared_sum(&sum);
 #define S(name, type, labels, metric, help)                                          \
 	if (strcmp(last, metric) != 0)                                               \
-		add_help(b, "streamerd", metric, type, help);                        \
+		metrics_head(b, "streamerd", metric, type, help);                    \
 	last = metric;                                                               \
 	buf_addf(b, "streamerd_%s%s%s%s %llu\n", metric, *labels ? "{" : "", labels, \
 		 *labels ? "}" : "", (unsigned long long)sum.name);
@@ -165,64 +120,21 @@ static void add_own(struct buf *b)
 #undef S
 }
 
-/* Of the workers' numbers, those that go down again; the others are counters. */
-static const char *const gauges[] = {"turns_active", "sessions_loaded", "wal_pages"};
-
-static bool is_gauge(const char *name)
-{
-	for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
-		if (strcmp(gauges[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Upper bounds of the workers' commit_buckets, in seconds. */
-static const char *const commit_bounds[] = {"0.00025", "0.0005", "0.001", "0.0025",
-					    "0.005",   "0.01",	 "0.05",  "+Inf"};
-
-/* commit_buckets and commit_us_sum as a Prometheus histogram. */
-static void add_commits(struct buf *b, const json_t *sums)
-{
-	const json_t *buckets = json_object_get(sums, "commit_buckets");
-	long long us = 0, count = 0;
-
-	if (!json_is_array(buckets))
-		return;
-	(void)json_get_int(sums, "commit_us_sum", &us); /* 0 if absent */
-	add_help(b, "chatd", "commit_seconds", "histogram", "time that a commit took");
-	for (size_t i = 0; i < sizeof(commit_bounds) / sizeof(commit_bounds[0]); i++) {
-		count += json_integer_value(json_array_get(buckets, i));
-		buf_addf(b, "chatd_commit_seconds_bucket{le=\"%s\"} %lld\n", commit_bounds[i],
-			 count);
-	}
-	buf_addf(b, "chatd_commit_seconds_sum %.6f\nchatd_commit_seconds_count %lld\n",
-		 (double)us / 1e6, count);
-}
-
 static void metrics_done(struct gather *g)
 {
 	auto_buf struct buf b = BUF_INIT;
-	const char *name;
-	json_t *value;
 
 	add_own(&b);
-	add_help(&b, "chatd", "workers", "gauge", "workers that chatd has");
+	metrics_head(&b, "streamerd", "build_info", "gauge",
+		     "1; the label says which version runs");
+	buf_addf(&b, "streamerd_build_info{version=\"%s\"} 1\n", CHATD_VERSION);
+	metrics_head(&b, "chatd", "workers", "gauge", "workers that chatd has");
 	buf_addf(&b, "chatd_workers %u\n", backend_workers(g->app->backend));
-	add_help(&b, "chatd", "workers_up", "gauge", "workers that answered");
+	metrics_head(&b, "chatd", "workers_up", "gauge", "workers that answered");
 	buf_addf(&b, "chatd_workers_up %u\n", g->answered);
-	add_help(&b, "chatd", "workers_writable", "gauge", "workers that can write the log");
+	metrics_head(&b, "chatd", "workers_writable", "gauge", "workers that can write the log");
 	buf_addf(&b, "chatd_workers_writable %u\n", g->writable);
-	json_object_foreach (g->sums, name, value) {
-		const char *suffix = is_gauge(name) ? "" : "_total";
-
-		if (!json_is_integer(value) || strcmp(name, "commit_us_sum") == 0)
-			continue;
-		buf_addf(&b, "# TYPE chatd_%s%s %s\nchatd_%s%s %lld\n", name, suffix,
-			 *suffix ? "counter" : "gauge", name, suffix,
-			 (long long)json_integer_value(value));
-	}
-	add_commits(&b, g->sums);
+	metrics_write(&b, g->families);
 	reply_with(g->app->options, g->req, 200, "text/plain; version=0.0.4; charset=utf-8",
 		   "Cache-Control: no-store\r\n", (struct str){b.data, b.len});
 }

@@ -113,13 +113,17 @@ void event_log_after(struct event_log *l, struct log_session *s, void (*done)(vo
 	w->arg = arg;
 }
 
-static void note_commit(struct event_log *l, int64_t us)
+static void note_commit(struct event_log *l, int64_t us, uint64_t events)
 {
+	static const uint64_t sizes[] = {1, 2, 5, 10, 50, 100, 500};
 	static const int64_t edges[] = {250, 500, 1000, 2500, 5000, 10000, 50000};
-	int i = 0;
+	int i = 0, size = 0;
 
 	while (i < 7 && us > edges[i])
 		i++;
+	while (size < 7 && events > sizes[size])
+		size++;
+	l->stats.batch_buckets[size]++;
 	l->stats.commit_buckets[i]++;
 	l->stats.commits++;
 	l->stats.commit_us_sum += (uint64_t)us;
@@ -286,6 +290,7 @@ void event_log_commit(struct event_log *l)
 {
 	int64_t start = clock_mono_us();
 	size_t group = l->n_pending;
+	uint64_t events = l->stats.pending_events;
 	int rc;
 
 	if (l->n_pending == 0 || (l->stalled && clock_mono_ms() < l->retry_at))
@@ -309,7 +314,7 @@ void event_log_commit(struct event_log *l)
 		maybe_checkpoint(l, group);
 	db_gate_leave(l->db);
 	if (rc == SQLITE_OK) {
-		note_commit(l, clock_mono_us() - start);
+		note_commit(l, clock_mono_us() - start, events);
 		committed(l);
 		return;
 	}

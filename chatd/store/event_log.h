@@ -61,6 +61,7 @@ struct event_log_stats {
 	uint64_t commit_us_sum, commit_us_max; /* max since last read by event_log_take_max() */
 	uint64_t commit_buckets[8]; /* commits that took at most 0.25, 0.5, 1, 2.5, 5, 10, 50 ms,
 				       more */
+	uint64_t batch_buckets[8]; /* commits of at most 1, 2, 5, 10, 50, 100, 500 events, more */
 	uint64_t pending_events, pending_bytes;
 	int wal_pages;
 };

@@ -44,6 +44,9 @@ void turn_row_fini(struct turn_row *t);
 int query_session(struct db *db, const char *id, struct session_row *ret);
 int query_last_turn(struct db *db, int64_t session, struct turn_row *ret);
 
+/* How many turns of all sessions wait for a person, and in queues. 1, or -1. */
+int query_open_turns(struct db *db, int64_t *ret_waiting, int64_t *ret_queued);
+
 /* Ids of sessions with a turn that runs; of idle ones with a turn in the queue. A JSON array of
  * strings, or NULL on error. */
 json_t *query_processing(struct db *db);

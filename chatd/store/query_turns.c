@@ -50,6 +50,21 @@ int query_last_turn(struct db *db, int64_t session, struct turn_row *t)
 	return query_finish(st, 1);
 }
 
+int query_open_turns(struct db *db, int64_t *ret_waiting, int64_t *ret_queued)
+{
+	sqlite3_stmt *st = db ? db_stmt(db, SQL_OPEN_TURNS) : NULL;
+	int r;
+
+	if (!st)
+		return -1;
+	r = query_step(st);
+	if (r == 1) {
+		*ret_waiting = sqlite3_column_int64(st, 0);
+		*ret_queued = sqlite3_column_int64(st, 1);
+	}
+	return query_finish(st, r);
+}
+
 int query_steps(struct db *db, int64_t turn, void (*fn)(void *arg, const struct step_row *s),
 		void *arg)
 {

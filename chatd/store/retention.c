@@ -377,8 +377,10 @@ const struct retention_stats *retention_stats(const struct retention *r)
 	return &r->stats;
 }
 
-void retention_size(const struct retention *r, int64_t *ret_used, int64_t *ret_file)
+void retention_size(struct retention *r, struct db *db, int64_t *ret_used, int64_t *ret_file)
 {
+	if (db)
+		(void)read_size(r, db);
 	*ret_used = (r->pages - r->free_pages) * r->page_size;
 	*ret_file = r->pages * r->page_size;
 }

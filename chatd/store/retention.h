@@ -59,5 +59,5 @@ enum retention_outcome {
 enum retention_outcome retention_slice(struct retention *r, struct db *db, int64_t budget_us,
 				       bool wait);
 const struct retention_stats *retention_stats(const struct retention *r);
-/* Bytes in use and in all, as of the last slice. */
-void retention_size(const struct retention *r, int64_t *ret_used, int64_t *ret_file);
+/* Bytes in use and in all, as the log is now; as of the last slice if that can't be read. */
+void retention_size(struct retention *r, struct db *db, int64_t *ret_used, int64_t *ret_file);

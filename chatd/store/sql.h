@@ -142,6 +142,9 @@
 	S(SESSIONS_QUEUED, 0,                                                                      \
 	  "SELECT DISTINCT s.id FROM turns t JOIN sessions s ON s.row = t.session "                \
 	  "WHERE t.state = 'queued' AND s.state = 'idle'")                                         \
+	S(OPEN_TURNS, 0,                                                                           \
+	  "SELECT total(state = 'waiting'), total(state = 'queued') FROM turns "                   \
+	  "WHERE state IN ('queued', 'running', 'waiting')")                                       \
 	S(QUEUE, 0,                                                                                \
 	  "SELECT row, id, provider, model, message_id, content, system, traceparent FROM turns "  \
 	  "WHERE session = ?1 AND generation = 0 AND state = 'queued' ORDER BY row")               \

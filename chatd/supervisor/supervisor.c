@@ -26,6 +26,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -46,8 +47,9 @@
 struct supervisor {
 	const struct supervisor_setup *setup; /* borrowed */
 	int lock;
-	int listen_fds[LIMIT_WORKERS]; /* owned; -1: none */
-	struct event_base *base;       /* owned, like all that follows */
+	unsigned starts[LIMIT_WORKERS]; /* of each worker */
+	int listen_fds[LIMIT_WORKERS];	/* owned; -1: none */
+	struct event_base *base;	/* owned, like all that follows */
 	struct event *signals[N_SIGNALS];
 	struct event *watchdog; /* NULL if systemd wants none */
 	struct pool *pool;
@@ -108,8 +110,13 @@ static void watchdog_start(struct supervisor *s)
 
 static int on_start(void *arg, unsigned index, pid_t *ret_pid, int *ret_control)
 {
-	const struct supervisor *s = arg;
+	struct supervisor *s = arg;
+	char starts[24];
 
+	/* for its metrics: it can't know how often its number was started */
+	(void)snprintf(starts, sizeof(starts), "%u", ++s->starts[index]);
+	if (setenv("CHATD_STARTS", starts, 1) < 0)
+		return -errno;
 	return spawn_process(&s->setup->spawn, index, &s->listen_fds[index], 1, ret_pid,
 			     ret_control);
 }

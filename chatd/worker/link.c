@@ -182,3 +182,13 @@ void link_reset(struct link *l)
 
 	REQUIRE(event_add(l->reset, &now) == 0);
 }
+
+uint64_t links_queued(const struct worker *w)
+{
+	const struct link *l;
+	uint64_t n = 0;
+
+	LIST_FOREACH (l, &w->links, link)
+		n += channel_queued(l->channel);
+	return n;
+}

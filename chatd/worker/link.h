@@ -27,3 +27,5 @@ void link_add(struct link *l, struct subscription *sub); /* puts it on the link'
 struct subscription *link_subscription(struct link *l, uint64_t sub);
 /* Cuts the channel: the streamerd connects anew and subscribes again. */
 void link_reset(struct link *l);
+/* Bytes that streamerds have not taken yet. */
+uint64_t links_queued(const struct worker *w);

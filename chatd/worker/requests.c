@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chatd/worker/metrics.h"
 #include "chatd/worker/queue.h"
 #include "chatd/worker/send_message.h"
 #include "chatd/worker/snapshot.h"
@@ -288,6 +289,7 @@ static void status(struct worker *w, struct link *l, const struct msg *msg)
 				 "commit_buckets");
 	json_t *buckets = json_object_get(body, "commit_buckets");
 
+	(void)json_object_set_new(body, "metrics", metrics_json(w));
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		(void)json_object_set_new(body, numbers[i].name,
 					  json_integer((json_int_t)numbers[i].value));

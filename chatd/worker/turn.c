@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chatd/worker/metrics.h"
 #include "chatd/worker/owners.h"
 #include "chatd/worker/queue.h"
 #include "chatd/worker/turn_impl.h"
@@ -307,6 +308,8 @@ static void end(struct turn *t, const struct ending *e)
 		 t->session->log.id, t->ref->id, e->turn_state, e->error_code ? e->error_code : "-",
 		 e->stop_reason ? log_safe(e->stop_reason) : "-", t->steps, t->said,
 		 (long long)duration(t));
+	metrics_turn(w->metrics, t->provider->name, t->model, e->turn_state, e->error_code,
+		     duration(t), &t->usage);
 	event_log_after(w->log, &t->session->log, on_over, t);
 	if (!t->session->hold_queue)
 		queue_start_next(t->session);

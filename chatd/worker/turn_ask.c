@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "chatd/worker/conversation.h"
+#include "chatd/worker/metrics.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -22,6 +23,8 @@ static void gather(struct turn *t, enum chat_event_type type, const char *p, siz
 {
 	if (t->state == TURN_ASKING)
 		turn_move(t, TURN_STREAMING);
+	if (t->first_us < 0)
+		t->first_us = clock_mono_us();
 	if (t->gathered_type != type)
 		turn_flush(t);
 	t->gathered_type = type;
@@ -69,6 +72,7 @@ static void on_retry(void *arg, const struct provider_error *e, int64_t wait_ms)
 			 e->message ? e->message : fault_message(FAULT_PROVIDER_ERROR),
 			 (double)wait_ms / 1000) >= 0);
 	t->worker->stats.provider_retries++;
+	metrics_retry(t->worker->metrics, t->provider->name);
 	log_info("turn.retry", "session=%s turn=%s provider=%s status=%d wait_ms=%lld why=\"%s\"",
 		 t->session->log.id, t->ref->id, t->provider->name, e->http_status,
 		 (long long)wait_ms, own_words(e));
@@ -195,6 +199,9 @@ static void on_done(void *arg, const struct provider_result *r)
 
 	t->asking = NULL;
 	t->asked = r->usage;
+	metrics_asked(t->worker->metrics, t->provider->name, r->fault,
+		      t->first_us < 0 ? -1 : t->first_us - t->asked_us,
+		      clock_mono_us() - t->asked_us);
 	turn_count_asked(t);
 	t->said += size_of_calls(r);
 	if (t->said > LIMIT_ANSWER) { /* not even recorded: it would not fit anywhere */
@@ -288,6 +295,8 @@ static void ask(void *arg)
 	}
 	turn_move(t, TURN_ASKING);
 	warn_of_missing_tools(t);
+	t->asked_us = clock_mono_us();
+	t->first_us = -1;
 	t->asking = provider_ask(w->env, &q, &answer_ops, t);
 	if (event_log_is_stalled(w->log))
 		asking_pause(t->asking, true);

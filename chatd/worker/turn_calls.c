@@ -11,6 +11,7 @@
  * side; those that need no permission do not wait for those that do. When all are settled the
  * provider is asked again; when only prompts are left the turn waits.
  */
+#include "chatd/worker/metrics.h"
 #include "chatd/worker/turn_impl.h"
 
 #include <stdio.h>
@@ -58,6 +59,7 @@ static void settle(struct turn_call *c, const char *status, struct str output, b
 			       status, "duration_ms", (json_int_t)(now - c->started_at)));
 	t->worker->stats.calls_ended++;
 	t->worker->stats.calls_failed += is_error;
+	metrics_call(t->worker->metrics, c->server, status, now - c->started_at);
 	log_info("tool.end",
 		 "session=%s turn=%s call=%s server=%s tool=%s status=%s bytes=%zu ms=%lld",
 		 t->session->log.id, t->ref->id, log_safe(c->id), c->server, log_safe(c->name),

@@ -53,7 +53,8 @@ struct turn {
 	struct provider_usage usage; /* of all questions asked, but for ... */
 	struct provider_usage asked; /* ... what the open one has cost so far */
 	int64_t started_at, started_mono;
-	bool warned; /* of tool servers that are down */
+	int64_t asked_us, first_us; /* monotonic: of the last question and its first delta, or -1 */
+	bool warned;		    /* of tool servers that are down */
 	bool is_dirty, is_running, was_queued;
 	bool provider_gone; /* it is no longer configured: `provider` is another one, not to be
 			       asked */

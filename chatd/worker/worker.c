@@ -22,6 +22,7 @@
 #include "chatd/worker/exclusive.h"
 #include "chatd/worker/keeper.h"
 #include "chatd/worker/link.h"
+#include "chatd/worker/metrics.h"
 #include "chatd/worker/peer.h"
 #include "chatd/worker/publisher.h"
 #include "chatd/worker/recover.h"
@@ -271,6 +272,7 @@ static int set_up(struct process *p)
 	p->heartbeat = must(event_new(w->base, -1, EV_PERSIST, on_heartbeat, p));
 	p->drain = must(event_new(w->base, -1, EV_PERSIST, on_tick, p));
 	w->keeper = keeper_new(w);
+	w->metrics = metrics_new();
 	p->sigterm = must(evsignal_new(w->base, SIGTERM, on_stop_signal, p));
 	p->sigint = must(evsignal_new(w->base, SIGINT, on_stop_signal, p));
 	p->sighup = must(evsignal_new(w->base, SIGHUP, on_reload, p));
@@ -342,6 +344,7 @@ static void tear_down(struct process *p)
 	exclusive_free(w);
 	sessions_free(w);
 	toolbox_free(w->toolbox);
+	metrics_free(w->metrics);
 	provider_env_free(w->env);
 	free_event(p->accept);
 	free_event(p->accept_pause);

@@ -21,6 +21,7 @@ struct link;
 struct keeper;
 struct owner_turns;
 struct watched_owner;
+struct metrics;
 
 struct worker_stats {
 	uint64_t calls_ended, calls_failed;
@@ -53,6 +54,7 @@ struct worker {
 	LIST_HEAD(fresh_key_list, fresh_key) fresh_keys; /* idempotency.c's */
 	struct keeper *keeper;				 /* owned */
 	struct worker_stats stats;
+	struct metrics *metrics; /* owned */
 };
 
 /*
