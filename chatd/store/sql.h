@@ -137,7 +137,7 @@
 	S(OWNER_ACTIVE, 0,                                                                         \
 	  "SELECT id FROM sessions WHERE owner = ?1 AND state <> 'idle'")                          \
 	S(OWNER_CHANGED, 0,                                                                        \
-	  "SELECT id FROM sessions WHERE owner = ?1 AND updated_at >= ?2 "                         \
+	  "SELECT id FROM sessions WHERE owner = ?1 AND removed_at IS NULL AND updated_at >= ?2 "  \
 	  "ORDER BY updated_at DESC LIMIT ?3")                                                     \
 	S(SESSIONS_QUEUED, 0,                                                                      \
 	  "SELECT DISTINCT s.id FROM turns t JOIN sessions s ON s.row = t.session "                \
