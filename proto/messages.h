@@ -43,7 +43,7 @@
 
 #include "common/buf.h"
 
-#define PROTO_VERSION 2 /* 2: watch_owner */
+#define PROTO_VERSION 2 /* 2: watch_owner, traceparent */
 
 enum msg_sender { FROM_STREAMERD = 1, FROM_WORKER = 2, FROM_BOTH = 3 };
 
@@ -53,7 +53,7 @@ enum msg_sender { FROM_STREAMERD = 1, FROM_WORKER = 2, FROM_BOTH = 3 };
 	U(req)                                                                         \
 	S(owner)                                                                       \
 	S(session_id) B(content) S(provider) S(model) B(system) S(on_busy) B(metadata) \
-		S(idempotency_key) B(fingerprint)
+		S(idempotency_key) B(fingerprint) S(traceparent)
 #define LIST_SESSIONS_F(U, I, S, B)  U(req) S(owner) U(limit) S(cursor)
 #define GET_SESSION_F(U, I, S, B)    U(req) S(owner) S(session_id)
 #define LIST_MESSAGES_F(U, I, S, B)  U(req) S(owner) S(session_id) U(limit) S(before)

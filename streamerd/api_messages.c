@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "common/limits.h"
+#include "proto/trace.h"
 #include "streamerd/app.h"
 #include "streamerd/reply.h"
 #include "streamerd/request_body.h"
@@ -45,6 +46,7 @@ void api_send_message(struct app *app, struct http_request *req, const struct ca
 	struct str key = http_header(req, "Idempotency-Key");
 	unsigned char hash[crypto_hash_sha256_BYTES];
 	struct str body = http_body(req);
+	char traceparent[TRACE_LEN];
 	struct message_body m;
 	struct body_error e;
 	struct msg msg = {.type = MSG_SEND_MESSAGE};
@@ -64,6 +66,7 @@ void api_send_message(struct app *app, struct http_request *req, const struct ca
 		reply_fault(app->options, req, e.fault, e.message, e.field);
 		return;
 	}
+	trace_take(http_header(req, "traceparent"), traceparent);
 	msg.send_message = (struct msg_send_message){
 		.owner = info->owner,
 		.session_id = m.session_id,
@@ -73,6 +76,7 @@ void api_send_message(struct app *app, struct http_request *req, const struct ca
 		.system = m.system,
 		.on_busy = m.on_busy,
 		.metadata = {m.metadata.data, m.metadata.len},
+		.traceparent = str_of(traceparent),
 	};
 	if (key.p) {
 		(void)crypto_hash_sha256(hash, (const unsigned char *)body.p, body.n);

@@ -312,6 +312,8 @@ void anthropic_request(struct provider_request *r, const struct question *q)
 	provider_request_header(r, "Content-Type", "application/json");
 	provider_request_header(r, "Accept", "text/event-stream");
 	provider_request_header(r, "User-Agent", "chatd/" CHATD_VERSION);
+	if (q->traceparent)
+		provider_request_header(r, "traceparent", q->traceparent);
 	provider_request_header(r, "anthropic-version", c->api_version);
 	if (c->api_key)
 		provider_request_header(r, "x-api-key", c->api_key);

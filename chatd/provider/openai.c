@@ -252,6 +252,8 @@ void openai_request(struct provider_request *r, const struct question *q)
 	provider_request_header(r, "Content-Type", "application/json");
 	provider_request_header(r, "Accept", "text/event-stream");
 	provider_request_header(r, "User-Agent", "chatd/" CHATD_VERSION);
+	if (q->traceparent)
+		provider_request_header(r, "traceparent", q->traceparent);
 	if (c->api_key) {
 		struct buf bearer = BUF_INIT;
 

@@ -63,6 +63,7 @@ struct question {
 	json_t *messages;   /* borrowed during provider_ask() */
 	json_t *tools;
 	const char *session_id, *turn_id; /* for log lines; copied */
+	const char *traceparent;	  /* sent on as a header, or NULL */
 };
 
 struct provider_usage {

@@ -5,7 +5,7 @@
 
 #include "common/buf.h"
 
-#define PROVIDER_REQUEST_HEADERS 8
+#define PROVIDER_REQUEST_HEADERS 8 /* anthropic has six, with the trace */
 
 struct provider_request {
 	char *url; /* owned, like the header lines */

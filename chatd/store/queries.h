@@ -13,6 +13,7 @@
 #include "common/id.h"
 #include "common/limits.h"
 #include "proto/chat_event.h"
+#include "proto/trace.h"
 
 uint64_t query_failures(void); /* reads that failed, since the start */
 
@@ -30,6 +31,7 @@ void session_row_fini(struct session_row *s);
 struct turn_row {
 	int64_t row;
 	char id[ID_LEN], message_id[ID_LEN];
+	char traceparent[TRACE_LEN]; /* valid, or "" */
 	char state[12];
 	uint64_t generation, first_seq;
 	char *provider, *model; /* owned */
@@ -56,10 +58,10 @@ json_t *query_owner_active(struct db *db, const char *owner);
 /* Those that changed at `since` or later, the newest `limit` of them. */
 json_t *query_owner_changed(struct db *db, const char *owner, int64_t since, int limit);
 
-/* A turn that waits in the queue. Texts are valid during the callback; system may be NULL. */
+/* A turn that waits in the queue. Texts are valid during the callback; the last two may be NULL. */
 struct queue_row {
 	int64_t row;
-	const char *id, *provider, *model, *message_id, *content, *system;
+	const char *id, *provider, *model, *message_id, *content, *system, *traceparent;
 };
 int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q),
 		void *arg);

@@ -201,6 +201,7 @@ int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const stru
 			.message_id = (const char *)sqlite3_column_text(st, 4),
 			.content = (const char *)sqlite3_column_text(st, 5),
 			.system = (const char *)sqlite3_column_text(st, 6),
+			.traceparent = (const char *)sqlite3_column_text(st, 7),
 		};
 
 		fn(arg, &q);

@@ -47,6 +47,7 @@ int query_last_turn(struct db *db, int64_t session, struct turn_row *t)
 				      : sqlite3_column_int64(st, 12 + i);
 	t->error_code = query_dup(st, 16);
 	t->error_message = query_dup(st, 17);
+	trace_take(query_str(st, 18), t->traceparent);
 	return query_finish(st, 1);
 }
 

@@ -36,6 +36,7 @@ struct retention {
 	int64_t now;
 	enum phase phase;
 	struct place folding, aging, purging; /* how far this round has come */
+	int64_t overdue;		      /* ms, of the turn that was folded last */
 	int64_t page_size, pages, free_pages;
 	struct retention_stats stats;
 };
@@ -61,6 +62,7 @@ void retention_begin(struct retention *r, const struct retention_policy *p, int6
 	r->policy = *p;
 	r->now = now;
 	r->phase = KEYS;
+	r->overdue = 0;
 	r->folding = r->aging = r->purging = start;
 }
 
@@ -150,6 +152,7 @@ static int fold_events(struct retention *r, struct db *db, const int64_t turn[6]
 
 	if (n < 0 || CHANGE(db, SQL_KEEP_FOLDED, turn[0], whole ? 2 : 1) < 0)
 		return -1;
+	r->overdue = r->now - r->policy.keep_deltas_ms - turn[4];
 	r->stats.events += (uint64_t)n;
 	r->stats.turns_folded += whole;
 	return 1;
@@ -370,6 +373,11 @@ enum retention_outcome retention_slice(struct retention *r, struct db *db, int64
 	r->stats.failures++;
 	r->phase = OVER;
 	return RETENTION_FAILED;
+}
+
+bool retention_is_behind(const struct retention *r)
+{
+	return r->phase != OVER && (r->overdue > LIMIT_RETENTION_BEHIND_MS || is_too_large(r));
 }
 
 const struct retention_stats *retention_stats(const struct retention *r)

@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "chatd/store/db.h"
@@ -58,6 +59,9 @@ enum retention_outcome {
  */
 enum retention_outcome retention_slice(struct retention *r, struct db *db, int64_t budget_us,
 				       bool wait);
+/* Is there more than there should be: turns long over their time, or too many bytes? Then it must
+ * not be kept waiting by load that never ends. */
+bool retention_is_behind(const struct retention *r);
 const struct retention_stats *retention_stats(const struct retention *r);
 /* Bytes in use and in all, as the log is now; as of the last slice if that can't be read. */
 void retention_size(struct retention *r, struct db *db, int64_t *ret_used, int64_t *ret_file);

@@ -4,7 +4,8 @@
  * A round begins LIMIT_RETENTION_MS after the one before it has ended. It goes in slices, each in a
  * transaction of its own between two passes of the loop, and rests after each for a multiple of
  * what the slice took, so that it has a tenth of the time of an idle worker and a fiftieth of a
- * busy one's. If somebody else commits just then it waits for its next turn rather than in the
+ * busy one's, but for a backlog of more than an hour: load that never ends must not let the log
+ * grow for ever. If somebody else commits just then it waits for its next turn rather than in the
  * gate.
  */
 #include "chatd/worker/keeper.h"
@@ -82,7 +83,11 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 		event_log_distrust(w->log);
 	us = clock_mono_us() - start;
 	if (outcome == RETENTION_MORE || outcome == RETENTION_LATER) {
-		after_us(k, 1000 + us * (busy ? LIMIT_RETENTION_BUSY_REST : LIMIT_RETENTION_REST));
+		if (busy && !retention_is_behind(k->retention))
+			us *= LIMIT_RETENTION_BUSY_REST;
+		else
+			us *= LIMIT_RETENTION_REST;
+		after_us(k, 1000 + us);
 		return;
 	}
 	end(k, &before);

@@ -17,7 +17,8 @@ struct queued {
 	TAILQ_ENTRY(queued) link;
 	struct log_turn *ref; /* counted */
 	char message_id[ID_LEN];
-	char *provider, *model, *content, *system; /* owned; system may be NULL */
+	char *provider, *model, *content, *system,
+		*traceparent; /* owned; the last two may be NULL */
 };
 
 static char *dup_or_null(const char *text)
@@ -37,12 +38,13 @@ static void queued_free(struct session *s, struct queued *q)
 	free(q->model);
 	free(q->content);
 	free(q->system);
+	free(q->traceparent);
 	free(q);
 }
 
 static struct queued *append(struct session *s, struct log_turn *ref, const char *message_id,
 			     const char *provider, const char *model, const char *content,
-			     const char *system)
+			     const char *system, const char *traceparent)
 {
 	struct queued *q = calloc(1, sizeof(*q));
 
@@ -53,6 +55,7 @@ static struct queued *append(struct session *s, struct log_turn *ref, const char
 	q->model = dup_or_null(model);
 	q->content = dup_or_null(content);
 	q->system = dup_or_null(system);
+	q->traceparent = dup_or_null(traceparent);
 	TAILQ_INSERT_TAIL(&s->queue, q, link);
 	owners_add(s->worker, s->owner);
 	return q;
@@ -77,10 +80,10 @@ void queue_add(struct session *s, const char *id, const struct turn_request *r)
 	REQUIRE(position <= LIMIT_QUEUE);
 	id_new("msg", message_id);
 	q = append(s, log_turn_new(id, 0), message_id, r->provider->name, r->model, r->content,
-		   r->system);
-	event_log_write(s->worker->log, SQL_TURN_QUEUE, &s->log, q->ref, s->generation, "ttttitt",
+		   r->system, r->traceparent);
+	event_log_write(s->worker->log, SQL_TURN_QUEUE, &s->log, q->ref, s->generation, "ttttittt",
 			id, q->provider, q->model, message_id, clock_wall_ms(), q->content,
-			q->system);
+			q->system, q->traceparent);
 	session_emit(s, q->ref, CHAT_EVENT_TURN_QUEUED,
 		     json_pack("{s:I, s:o}", "position", (json_int_t)position, "content",
 			       json_read(q->content, strlen(q->content), NULL, 0)));
@@ -136,7 +139,7 @@ void queue_start_next(struct session *s)
 	t = turn_start_queued(
 		s, q->ref, q->message_id,
 		&(struct turn_request){provider ? provider : options_provider(w->options, ""),
-				       q->model, q->system, q->content});
+				       q->model, q->system, q->content, q->traceparent});
 	queued_free(s, q);
 	if (gone) /* nobody chose another one */
 		turn_refuse_provider(t);
@@ -157,7 +160,7 @@ json_t *queue_json(const struct session *s)
 static void on_row(void *arg, const struct queue_row *row)
 {
 	(void)append(arg, log_turn_new(row->id, row->row), row->message_id, row->provider,
-		     row->model, row->content, row->system);
+		     row->model, row->content, row->system, row->traceparent);
 }
 
 int queue_load(struct session *s)

@@ -20,6 +20,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/require.h"
+#include "proto/trace.h"
 
 static char *text_or_null(struct str s)
 {
@@ -132,8 +133,11 @@ static void run(struct session *s, struct link *l, const struct msg_send_message
 	body = accepted(s, id, s->generation + 1, created);
 	idempotency_store(s->worker, key, s, body);
 	t = turn_start(s, id, r);
-	log_info("turn.start", "session=%s turn=%s generation=%llu provider=%s created=%d",
-		 s->log.id, id, (unsigned long long)turn_generation(t), r->provider->name, created);
+	log_info("turn.start",
+		 "session=%s turn=%s generation=%llu provider=%s created=%d "
+		 "trace=%.32s",
+		 s->log.id, id, (unsigned long long)turn_generation(t), r->provider->name, created,
+		 trace_id(r->traceparent ? r->traceparent : ""));
 	stored_reply(s->worker, s, l, m->req, body);
 }
 
@@ -195,6 +199,7 @@ static void start(struct worker *w, struct link *l, const struct msg_send_messag
 	auto_free char *metadata = text_or_null(m->metadata);
 	auto_free char *text = str_dup(m->content);
 	auto_free char *model_copy = NULL;
+	char traceparent[TRACE_LEN];
 	struct turn_request r = {.system = system, .content = text};
 	const char *model, *why;
 	enum fault fault = choose_model(w, s, provider_name, model_name, &r.provider, &model);
@@ -214,6 +219,8 @@ static void start(struct worker *w, struct link *l, const struct msg_send_messag
 		link_reply_fault(l, m->req, fault, json_pack("{s:s}", "message", why));
 		return;
 	}
+	trace_take(m->traceparent, traceparent);
+	r.traceparent = *traceparent ? traceparent : NULL;
 	r.model = model_copy =
 		strdup(model); /* it may be the session's, which is about to be replaced */
 	REQUIRE(model_copy);

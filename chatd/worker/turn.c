@@ -167,6 +167,7 @@ static struct turn *start(struct session *s, struct log_turn *ref, const char *m
 	id_new("msg", question_id);
 	s->generation++;
 	t = turn_new(s, r->provider, r->model, ref, message_id, TURN_STARTING);
+	trace_take(str_of(r->traceparent ? r->traceparent : ""), t->traceparent);
 	replace(&s->provider, r->provider->name);
 	replace(&s->model, r->model);
 	if (r->system)
@@ -177,8 +178,9 @@ static struct turn *start(struct session *s, struct log_turn *ref, const char *m
 		event_log_write(w->log, SQL_TURN_DEQUEUE, &s->log, ref, t->generation, "Tii",
 				first_seq, now);
 	else
-		event_log_write(w->log, SQL_TURN_INSERT, &s->log, ref, t->generation, "ttttii",
-				ref->id, s->provider, s->model, message_id, first_seq, now);
+		event_log_write(w->log, SQL_TURN_INSERT, &s->log, ref, t->generation, "ttttiit",
+				ref->id, s->provider, s->model, message_id, first_seq, now,
+				r->traceparent);
 	event_log_write(w->log, SQL_MESSAGE_INSERT, &s->log, ref, t->generation, "tTtttttti",
 			question_id, "user", "complete", r->content, NULL, NULL, NULL, now);
 	clock_iso(now, created);
@@ -304,10 +306,11 @@ static void end(struct turn *t, const struct ending *e)
 	w->stats.input_tokens += t->usage.input > 0 ? (uint64_t)t->usage.input : 0;
 	w->stats.output_tokens += t->usage.output > 0 ? (uint64_t)t->usage.output : 0;
 	log_info("turn.end",
-		 "session=%s turn=%s outcome=%s code=%s stop=%s steps=%d bytes=%zu ms=%lld",
+		 "session=%s turn=%s outcome=%s code=%s stop=%s steps=%d bytes=%zu ms=%lld "
+		 "trace=%.32s",
 		 t->session->log.id, t->ref->id, e->turn_state, e->error_code ? e->error_code : "-",
 		 e->stop_reason ? log_safe(e->stop_reason) : "-", t->steps, t->said,
-		 (long long)duration(t));
+		 (long long)duration(t), trace_id(t->traceparent));
 	metrics_turn(w->metrics, t->provider->name, t->model, e->turn_state, e->error_code,
 		     duration(t), &t->usage);
 	event_log_after(w->log, &t->session->log, on_over, t);

@@ -14,6 +14,7 @@ struct turn_request {
 	const char *model;
 	const char *system;  /* or NULL */
 	const char *content; /* JSON: string or array of parts */
+	const char *traceparent; /* valid (proto/trace.h), or NULL */
 };
 
 /* Starts the next run of an idle session as turn `id`. Never fails; what goes wrong later is an

@@ -278,6 +278,7 @@ static void ask(void *arg)
 		.tools = t->provider->tools && json_array_size(tools) ? tools : NULL,
 		.session_id = t->session->log.id,
 		.turn_id = t->ref->id,
+		.traceparent = *t->traceparent ? t->traceparent : NULL,
 	};
 
 	if (!messages && event_log_is_stalled(w->log)) { /* the turn waits for the log */

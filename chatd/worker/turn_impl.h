@@ -7,6 +7,7 @@
 
 #include "chatd/tool/toolbox.h"
 #include "chatd/worker/turn.h"
+#include "proto/trace.h"
 
 enum turn_state {
 	TURN_STARTING,
@@ -41,6 +42,7 @@ struct turn {
 	enum turn_state state;
 	uint64_t generation;
 	char message_id[ID_LEN];
+	char traceparent[TRACE_LEN]; /* "": none */
 	struct provider_conf *provider; /* counted */
 	char *model;			/* owned */
 	struct asking *asking;		/* owned until done; NULL otherwise */

@@ -88,6 +88,7 @@ static struct turn *from_row(struct session *s, const struct turn_row *row, enum
 				  row->message_id, state);
 
 	t->provider_gone = !configured;
+	strcpy(t->traceparent, row->traceparent);
 	t->started_at = s->turn_started_at = row->started_at;
 	t->said = s->acc.content.len + s->acc.reasoning.len + json_dumpb(s->acc.tools, NULL, 0, 0);
 	t->usage = (struct provider_usage){row->usage[0] >= 0 || row->usage[1] >= 0, row->usage[0],

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import threading
 
 from lib import plan, tap, upstream
 from lib.daemons import Stack
@@ -116,6 +117,47 @@ def test_models_that_clients_name_are_bounded(up):
         m = scrape(t)["chatd_tokens_total"]
         tap.eq(len({dict(k[1])["model"] for k in m.samples}), 65, "models")
         tap.eq(m.value(kind="input", model="other"), 6 * 3, "the rest")
+
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_a_trace_goes_on_to_the_provider_and_into_log_and_rows(up):
+    """OPS-5, OPS-4, FAF-6: also for a turn that waits in the queue, and for one that is taken up after a crash."""
+    up.default = upstream.text("ok")
+    gate = threading.Event()
+    up.on("gated", upstream.gated(["be", "fore "], gate, ["after"]))
+    with Stack(up) as t:
+        def send(content, trace, session=None, **more):
+            body = {"content": content, **more, **({"session_id": session} if session else {})}
+            r = t.call("POST", "/v1/messages", body, {"traceparent": trace})
+            tap.eq(r.status, 202, "POST")
+            return r.json()
+
+        def sent(content):
+            return [r.headers.get("traceparent") for r in up.requests if content == r.key]
+
+        plain = send("traced", TRACE)
+        t.wait_idle(plain["session_id"])
+        tap.eq(sent("traced"), [TRACE], "what the provider was told")
+        tap.eq(t.log.turn(plain["turn_id"])["traceparent"], TRACE, "the row")
+        log = t.chatd.log()
+        for event in ("turn.start", "turn.end"):
+            line = next(x for x in log.splitlines() if event in x and plain["turn_id"] in x)
+            assert f"session={plain['session_id']}" in line and f"trace={TRACE[3:35]}" in line, line
+        bad = send("not traced", TRACE.upper())
+        t.wait_idle(bad["session_id"])
+        tap.eq((sent("not traced"), t.log.turn(bad["turn_id"])["traceparent"]), ([None], None), "an invalid one")
+        running = send("gated", TRACE)
+        queued = send("queued", TRACE[:-1] + "0", running["session_id"], on_busy="queue")
+        until(lambda: len(sent("gated")) == 1, "it is asked")
+        t.kill_workers()
+        until(lambda: len(sent("gated")) == 2, "it is asked again", 30)
+        gate.set()
+        t.wait_idle(running["session_id"])
+        until(lambda: t.log.turn(queued["turn_id"])["state"] == "done", "the queued one is done", 30)
+        tap.eq(sent("gated"), [TRACE] * 2, "after a crash")
+        tap.eq(sent("queued"), [TRACE[:-1] + "0"], "from the queue")
 
 
 if __name__ == "__main__":

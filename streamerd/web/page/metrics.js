@@ -46,14 +46,15 @@ export function rate(from, to, pattern) {
 
 // The quantile q of what a histogram counted between two samples, in its own unit; null if it counted nothing.
 export function quantile(from, to, name, q) {
-  const buckets = [];
+  const counts = new Map(); // by bound, over all workers
   for (const [key, value] of to.values) {
     const le = nameOf(key) === name + "_bucket" && /le="([^"]+)"/.exec(key)?.[1];
     if (!le) continue;
+    const bound = Number(le.replace("Inf", "Infinity"));
     const before = from.values.get(key) ?? 0;
-    buckets.push([Number(le.replace("Inf", "Infinity")), value >= before ? value - before : value]);
+    counts.set(bound, (counts.get(bound) ?? 0) + (value >= before ? value - before : value));
   }
-  buckets.sort((a, b) => a[0] - b[0]);
+  const buckets = [...counts].sort((a, b) => a[0] - b[0]);
   const all = buckets.at(-1)?.[1];
   if (!all) return null;
   const at = buckets.findIndex(([, n]) => n >= q * all);
