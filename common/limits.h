@@ -149,7 +149,7 @@
 #define LIMIT_RETENTION_REST	9	/* it rests for so many times what a slice took, so it has a tenth of the time ... */
 #define LIMIT_RETENTION_BUSY_REST	49	/* ... and a fiftieth while turns run */
 #define LIMIT_RETENTION_BEHIND_MS	3600000L /* turns this long over their time: it works as if none ran */
-#define LIMIT_RETENTION_ROWS	64	/* rows taken out between two looks at the clock: under 1 ms */
+#define LIMIT_RETENTION_ROWS	16	/* rows taken out between two looks at the clock: a few ms where each is on a page that has to be read */
 #define LIMIT_RETENTION_PAGES	16	/* pages given back between two looks at the clock */
 #define LIMIT_RETENTION_SPARE	1024	/* free pages (4 MiB) that a file keeps, or a tenth of it: they are used again */
 #define LIMIT_RETENTION_YOUNG_MS	3600000L	/* beyond max_size nothing younger than this goes */
