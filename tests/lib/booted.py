@@ -112,8 +112,10 @@ class Machine:
             os.mkdir(self.cgroup)
         except OSError as e:
             raise tap.Skip(f"cgroups can't be made: {e}") from None
-        enter = f"echo $BASHPID > {self.cgroup}/cgroup.procs && exec setsid unshare --fork --pid --mount " \
-            f"--uts --ipc --net --cgroup --propagation private bash {HERE}/boot_init.sh {self.root}"
+        # the machine goes with us, however we end
+        enter = f"echo $BASHPID > {self.cgroup}/cgroup.procs && exec setsid setpriv --pdeathsig KILL " \
+            "unshare --kill-child=KILL --fork --pid --mount --uts --ipc --net --cgroup --propagation private " \
+            f"bash {HERE}/boot_init.sh {self.root}"
         with open(os.path.join(self.dir, "console"), "wb") as console:
             self.process = subprocess.Popen(["bash", "-c", enter], stdin=subprocess.DEVNULL,
                                             stdout=console, stderr=console)
