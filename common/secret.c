@@ -47,6 +47,17 @@ char *secret_path(const char *path)
 	return full;
 }
 
+bool secret_is_credential(const char *path)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	auto_free char *full = secret_path(path);
+	size_t n = dir ? strlen(dir) : 0;
+
+	while (n > 0 && dir[n - 1] == '/')
+		n--;
+	return n > 0 && strncmp(full, dir, n) == 0 && full[n] == '/';
+}
+
 char *secret_read(const char *path)
 {
 	auto_free char *full = secret_path(path);

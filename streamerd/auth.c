@@ -95,6 +95,10 @@ static int read_tokens(struct auth *a, const char *path, FILE *f, struct conf_er
 		if (why)
 			(void)snprintf(e->text, sizeof(e->text), "%s:%d: %s", path, n, why);
 	}
+	if (!why && ferror(f)) { /* a folder, too; half of the tokens is not what was meant */
+		(void)snprintf(e->text, sizeof(e->text), "%s: %s", path, strerror(errno));
+		return -1;
+	}
 	return why ? -1 : 0;
 }
 
@@ -146,6 +150,11 @@ struct auth *auth_new(const struct options *o, const char *conf_file, struct con
 bool auth_is_open(const struct auth *a)
 {
 	return a->options->auth_mode == AUTH_NONE;
+}
+
+bool auth_lets_nobody_in(const struct auth *a)
+{
+	return a->options->auth_mode == AUTH_TOKENS && a->n == 0;
 }
 
 static const char *check_token(const struct auth *a, struct str token, char owner[LIMIT_OWNER + 1])

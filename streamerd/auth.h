@@ -27,6 +27,11 @@ void auth_free(struct auth *a); /* NULL is fine */
 /* Everybody is let in. */
 bool auth_is_open(const struct auth *a);
 /*
+ * Mode tokens, and the file holds none: as it is before the first `chatctl token add` and after the
+ * last one was revoked, so not wrong, but worth a warning.
+ */
+bool auth_lets_nobody_in(const struct auth *a);
+/*
  * NULL if fine, with the owner; else why not (static text, for the client). authorization: the
  * header's value, p == NULL if there is none. Takes the same time whichever token is right. now_s:
  * Unix time, for tokens that expire.

@@ -25,6 +25,7 @@
 #include "common/limits.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/secret.h"
 #include "streamerd/app.h"
 #include "streamerd/parent.h"
 #include "streamerd/serve.h"
@@ -93,6 +94,21 @@ static int bus_uid(const struct options *o, uid_t *ret)
 	return 0;
 }
 
+static void warn_of_access(const struct options *o, const struct auth *auth, bool again)
+{
+	const char *name = o->auth_mode == AUTH_TOKENS ? o->tokens_file
+			   : o->auth_mode == AUTH_JWT  ? o->jwt_keys_file
+						       : NULL;
+
+	if (auth_lets_nobody_in(auth))
+		log_warning("auth.empty", "file=\"%s\" it holds no token: nobody can come in",
+			    log_safe(name));
+	if (again && name && secret_is_credential(name))
+		log_warning("auth.credential",
+			    "file=\"%s\" a copy made at the start: a change there needs a restart",
+			    log_safe(name));
+}
+
 /* The parent's question at SIGHUP. */
 static int recheck(void *arg, struct conf_error *e)
 {
@@ -104,6 +120,7 @@ static int recheck(void *arg, struct conf_error *e)
 		return -1;
 	if (o->log_level)
 		(void)log_set_level(o->log_level); /* checked when it was read */
+	warn_of_access(o, auth, true);
 	auth_free(auth);
 	options_free(o);
 	return 0;
@@ -180,6 +197,8 @@ int main(int argc, char **argv)
 	app.conf_file = args.conf_file;
 	if (app.options->log_level)
 		(void)log_set_level(app.options->log_level); /* checked when it was read */
+	if (args.process < 0)
+		warn_of_access(app.options, app.auth, false); /* once, for all processes */
 	if (args.check)
 		r = EXIT_SUCCESS;
 	else if (bus_uid(app.options, &peer_uid) < 0)

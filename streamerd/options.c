@@ -8,6 +8,7 @@
 #include "streamerd/options.h"
 
 #include <arpa/inet.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,6 +231,11 @@ static const char *parse_dir(const char *value, void *field)
 	return *value == '/' ? conf_string(value, field) : "must be an absolute path";
 }
 
+static const char *parse_user(const char *value, void *field)
+{
+	return getpwnam(value) ? conf_string(value, field) : "no such user";
+}
+
 #define AT(member) offsetof(struct options, member)
 static const struct conf_key keys[] = {
 	{"http", "listen", parse_listen, AT(listen)},
@@ -244,7 +250,7 @@ static const struct conf_key keys[] = {
 	{"http", "idle_timeout", parse_timeout, AT(idle_ms)},
 	{"http", "write_timeout", parse_timeout, AT(write_ms)},
 	{"bus", "dir", parse_dir, AT(bus_dir)},
-	{"bus", "user", conf_string, AT(bus_user)},
+	{"bus", "user", parse_user, AT(bus_user)},
 	{"auth", "mode", parse_mode, AT(auth_mode)},
 	{"auth", "tokens_file", conf_string, AT(tokens_file)},
 	{"auth", "jwt_keys_file", conf_string, AT(jwt_keys_file)},
@@ -266,8 +272,6 @@ static int wrong(struct conf_error *e, const char *file, const char *section, co
 /* What no single key can be blamed for. */
 static int check_whole(const char *file, const struct options *o, struct conf_error *e)
 {
-	if (!o->bus_dir)
-		return wrong(e, file, "bus", "dir", "is missing");
 	if (o->auth_mode == AUTH_TOKENS && !o->tokens_file)
 		return wrong(e, file, "auth", "mode", "tokens needs a tokens_file");
 	if (o->auth_mode == AUTH_JWT && !o->jwt_keys_file)
@@ -287,6 +291,7 @@ struct options *options_load(const char *file, struct conf_error *e)
 	struct options *o = calloc(1, sizeof(*o));
 
 	REQUIRE(o);
+	o->bus_dir = str_dup(str_of("/run/chatd")); /* where chatd has it unless told otherwise */
 	o->processes = 1;
 	o->max_body = LIMIT_HTTP_BODY;
 	o->max_connections = LIMIT_HTTP_CONNECTIONS;

@@ -2,7 +2,9 @@
  * token.c - `chatctl token`: streamerd's tokens_file, whose lines are owner:sha256-hex.
  *
  * A token is shown once, when it is made; the file keeps its hash. The file is written anew beside
- * the old one and takes its place whole, with its mode and owner. streamerd reads it on SIGHUP.
+ * the old one and takes its place whole, with its mode and owner. The packaged streamerd sees a
+ * copy of it that systemd makes at a start (LoadCredential=), so a change needs a restart there;
+ * one that reads the file itself takes it up on SIGHUP too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +22,11 @@
 
 #define TOKEN_BYTES  32
 #define HASH_HEX     (crypto_hash_sha256_BYTES * 2)
-#define SHOWN	     12		   /* digits of a hash that name a token */
-#define FILE_MAX     (1024 * 1024) /* as streamerd reads it */
-#define DEFAULT_FILE "/etc/chatd/tokens"
+#define SHOWN	     12 /* digits of a hash that name a token */
+#define FILE_MAX     (1024 * 1024)
+#define DEFAULT_FILE "/etc/chatd/access/tokens" /* where streamerd.service looks */
+
+#define TAKEN_UP "`systemctl restart streamerd` takes it up: viewers only reconnect"
 
 static int read_file(const char *path, struct buf *ret, struct stat *st)
 {
@@ -99,8 +103,7 @@ static int add_token(const struct ctl *c, const char *path, const char *owner)
 			     SHOWN, hex);
 	else
 		(void)printf("%s\n", token);
-	(void)fprintf(stderr, "chatctl: stored its hash in %s; streamerd takes it up on reload\n",
-		      path);
+	(void)fprintf(stderr, "chatctl: stored its hash in %s; " TAKEN_UP "\n", path);
 	return CTL_OK;
 }
 
@@ -187,7 +190,7 @@ static int revoke_tokens(const struct ctl *c, const char *path, const char *whic
 		(void)printf("{\"revoked\":%d}\n", r.n);
 	else
 		(void)printf("revoked %d\n", r.n);
-	(void)fprintf(stderr, "chatctl: streamerd refuses it once it is reloaded\n");
+	(void)fprintf(stderr, "chatctl: streamerd lets it in as yet; " TAKEN_UP "\n");
 	return CTL_OK;
 }
 

@@ -196,6 +196,22 @@ def test_the_journal_has_levels_and_ids(m):
     assert {"5", "6"} <= levels, f"levels: {levels}"
 
 
+def test_a_revoked_token_needs_a_restart_and_a_reload_says_so(m):
+    """SEC-2, OPS-4: tokens are a credential, which a reload can't see"""
+    path = f"{ETC}/access/tokens"
+    extra = m.sh(f"/usr/local/bin/chatctl token --file {path} add ben").stdout.strip()
+    m.ctl("restart streamerd")
+    tap.eq(m.python(SAY, extra)["status"], 202, "with the new token")
+    said = m.sh(f"/usr/local/bin/chatctl token --file {path} revoke ben 2>&1").stdout
+    assert "systemctl restart streamerd" in said, said
+    m.ctl("reload streamerd")
+    until(lambda: any("auth.credential" in str(e["MESSAGE"]) for e in m.journal("streamerd")), "the warning", 20)
+    tap.eq(m.python(SAY, extra)["status"], 202, "after a reload, as it says")
+    m.ctl("restart streamerd")
+    tap.eq(m.python(SAY, extra)["status"], 401, "after a restart")
+    tap.eq(m.python(SAY, TOKEN)["status"], 202, "the other token")
+
+
 def test_a_hung_daemon_is_found_and_replaced(m):
     """OPS-4, PRC-1: systemd's watchdog kills a streamerd and a supervisor that are stuck, the supervisor a worker; afterwards all is well"""
     stuck = workers(m)[0]
@@ -213,7 +229,7 @@ def test_a_hung_daemon_is_found_and_replaced(m):
 
 
 def test_restarts_under_load_lose_nothing(m):
-    """OPS-4, FAF-4, DUR-4, RUN-1: both daemons restarted again and again: no connection refused, no turn lost, no event missing or twice"""
+    """OPS-4, DUR-8, DUR-4, RUN-1: both daemons restarted again and again: no connection refused, no turn lost, no event missing or twice"""
     load = m.python(TESTS_LOAD, "8080", TOKEN, "8", "/run/enough", wait=False)
     try:
         rounds = 4
@@ -245,6 +261,21 @@ def test_stop_is_clean(m):
     assert m.sh("ls /run/chatd /run/credentials/chatd.service", check=False).returncode != 0, "folders are left"
     bug = [e["MESSAGE"] for e in m.journal("chatd") + m.journal("streamerd") if "broken invariant" in str(e["MESSAGE"])]
     tap.eq(bug, [], "broken invariants")
+
+
+def test_a_bad_key_ends_it_until_it_is_mended(m):
+    """RUN-1, RUN-2, OPS-4: a wrong config is status 78 and a failed unit, at once and for good; the mended one starts"""
+    for unit, text in (("chatd", CHATD_CONF), ("streamerd", STREAMERD_CONF)):
+        m.write(f"{ETC}/{unit}.conf", text + "nope = 1\n")
+        assert m.ctl(f"start {unit}.service", check=False).returncode != 0, f"{unit} starts with a bad key"
+        state = m.show(unit, "ActiveState", "ExecMainStatus", "NRestarts")
+        tap.eq(state, {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}, unit)
+        said = [e["MESSAGE"] for e in m.journal(unit) if "nope" in str(e["MESSAGE"])]
+        assert said and f"{unit}.conf:" in said[-1], said
+        m.write(f"{ETC}/{unit}.conf", text)
+        m.ctl(f"start {unit}.service")
+        assert active(m, unit), unit
+    m.ctl("stop streamerd.socket streamerd chatd")
 
 
 def drop_in(m, unit, text):

@@ -65,6 +65,23 @@ START_TEST(a_relative_name_is_a_credential)
 }
 END_TEST
 
+/* SEC-2: what a reload can't see is known as such */
+START_TEST(a_credential_is_known_by_its_folder)
+{
+	char beside[128];
+
+	ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+	ck_assert(!secret_is_credential("key"));
+	ck_assert(!secret_is_credential(path));
+	ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
+	ck_assert(secret_is_credential("key"));
+	ck_assert(secret_is_credential(path));
+	(void)snprintf(beside, sizeof(beside), "%s-other/key", dir);
+	ck_assert(!secret_is_credential(beside));
+	ck_assert(!secret_is_credential("/etc/key"));
+}
+END_TEST
+
 START_TEST(what_is_no_key_says_why)
 {
 	ck_assert_ptr_null(secret_read(path));
@@ -105,6 +122,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, the_first_line_is_the_key_without_its_end);
 	tcase_add_test(t, a_relative_name_is_a_credential);
+	tcase_add_test(t, a_credential_is_known_by_its_folder);
 	tcase_add_test(t, what_is_no_key_says_why);
 	tcase_add_test(t, a_file_of_8_kib_is_read_and_one_byte_more_is_not);
 	return run_case("secret", t);

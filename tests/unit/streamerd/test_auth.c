@@ -143,6 +143,46 @@ START_TEST(a_file_that_is_no_use_is_named)
 }
 END_TEST
 
+/* SEC-2: /proc/self/mem opens and fails at the first read; so does a folder. */
+START_TEST(half_a_tokens_file_is_none)
+{
+	static const char *const files[] = {"/tmp", "/proc/self/mem"};
+	struct options o = {.auth_mode = AUTH_TOKENS};
+	struct conf_error e;
+
+	for (int i = 0; i < 2; i++) {
+		o.tokens_file = (char *)(uintptr_t)files[i];
+		ck_assert_ptr_null(auth_new(&o, "x.conf", &e));
+		ck_assert_msg(strncmp(e.text, files[i], strlen(files[i])) == 0, "%s", e.text);
+	}
+}
+END_TEST
+
+/* SEC-2: the last token may be revoked, so it is no error */
+START_TEST(a_file_without_a_token_lets_nobody_in)
+{
+	static const char *const texts[] = {"", "# nobody yet\n\n", "alice:" SECRET "\n"};
+	struct options o = {.auth_mode = AUTH_TOKENS};
+	char owner[LIMIT_OWNER + 1];
+	struct conf_error e;
+	struct auth *a;
+
+	for (int i = 0; i < 3; i++) {
+		o.tokens_file = (char *)(uintptr_t)file_with(texts[i]);
+		a = auth_new(&o, "x.conf", &e);
+		(void)unlink(o.tokens_file);
+		ck_assert_ptr_nonnull(a);
+		ck_assert_int_eq(auth_lets_nobody_in(a), i < 2);
+		ck_assert_int_eq(auth_check(a, str_of("Bearer secret"), 0, owner) == NULL, i == 2);
+		auth_free(a);
+	}
+	o.auth_mode = AUTH_NONE;
+	a = auth_new(&o, "x.conf", &e);
+	ck_assert(!auth_lets_nobody_in(a));
+	auth_free(a);
+}
+END_TEST
+
 /* SEC-2: a relative name is a credential of the service's. */
 START_TEST(files_may_be_credentials)
 {
@@ -164,14 +204,12 @@ END_TEST
 
 #define BUS "[bus]\ndir = /run/chatd\n"
 
-/* RUN-2, SEC-1: text, line (0: none), a word of the error */
+/* RUN-2, SEC-1: text, line, a word of the error */
 static const struct {
 	const char *text;
 	int line;
 	const char *word;
 } bad_confs[] = {
-	{"", 0, "dir"},
-	{"[http]\nlisten = 127.0.0.1:8080\n", 0, "dir"},
 	{"[http]\nport = 80\n", 2, "port"},
 	{"[htpp]\nlisten = 127.0.0.1:80\n", 1, "htpp"},
 	{"[http]\nlisten = localhost:80\n", 2, "listen"},
@@ -191,6 +229,7 @@ static const struct {
 	{"[http]\nhead_timeout = 0\n", 2, "head_timeout"},
 	{"[http]\nbody_timeout = soon\n", 2, "body_timeout"},
 	{"[bus]\ndir = run\n", 2, "dir"},
+	{"[bus]\nuser = no such user\n", 2, "user: no such user"},
 	{"[auth]\nmode = sometimes\n", 2, "mode"},
 	{"[auth]\nallowed_origins = app.example.org\n", 2, "allowed_origins"},
 	{"[auth]\nallowed_origins = https://app.example.org/\n", 2, "allowed_origins"},
@@ -214,10 +253,7 @@ START_TEST(a_bad_configuration_is_named_by_file_line_and_key)
 
 	ck_assert_ptr_null(options_load(path, &e));
 	(void)unlink(path);
-	if (bad_confs[_i].line)
-		(void)snprintf(where, sizeof(where), "%s:%d: ", path, bad_confs[_i].line);
-	else
-		(void)snprintf(where, sizeof(where), "%s: ", path);
+	(void)snprintf(where, sizeof(where), "%s:%d: ", path, bad_confs[_i].line);
 	ck_assert_msg(strncmp(e.text, where, strlen(where)) == 0, "%s", e.text);
 	ck_assert_msg(strstr(e.text, bad_confs[_i].word) != NULL, "%s", e.text);
 }
@@ -225,7 +261,7 @@ END_TEST
 
 START_TEST(a_small_configuration_has_defaults)
 {
-	const char *path = file_with(BUS);
+	const char *path = file_with("");
 	struct conf_error e;
 	struct options *o = options_load(path, &e);
 
@@ -237,6 +273,35 @@ START_TEST(a_small_configuration_has_defaults)
 	ck_assert_int_eq(o->max_connections_per_address, LIMIT_HTTP_ADDRESS);
 	ck_assert_uint_eq(o->trusted_proxies.n, 0);
 	ck_assert_int_eq(o->auth_mode, AUTH_NONE);
+	ck_assert_str_eq(o->bus_dir, "/run/chatd");
+	options_free(o);
+}
+END_TEST
+
+/* RUN-2: the keys that others rely on, with their comments */
+START_TEST(the_known_configuration_is_read)
+{
+	const char *path =
+		file_with("[http]\n"
+			  "listen = 127.0.0.1:8080      ; or unix:/run/streamerd/http.sock\n"
+			  "[bus]\n"
+			  "dir = /run/chatd\n"
+			  "[auth]\n"
+			  "mode = none                  ; or tokens\n"
+			  "tokens_file = \xe2\x80\xa6\n"
+			  "allowed_origins = https://app.example.org\n");
+	struct conf_error e;
+	struct options *o = options_load(path, &e);
+
+	(void)unlink(path);
+	ck_assert_msg(o != NULL, "%s", o ? "" : e.text);
+	ck_assert_uint_eq(o->listen.n, 1);
+	ck_assert_str_eq(o->listen.v[0], "127.0.0.1:8080");
+	ck_assert_str_eq(o->bus_dir, "/run/chatd");
+	ck_assert_int_eq(o->auth_mode, AUTH_NONE);
+	ck_assert_str_eq(o->tokens_file, "\xe2\x80\xa6");
+	ck_assert_uint_eq(o->allowed_origins.n, 1);
+	ck_assert_str_eq(o->allowed_origins.v[0], "https://app.example.org");
 	options_free(o);
 }
 END_TEST
@@ -297,9 +362,12 @@ int main(void)
 	tcase_add_loop_test(t, a_bad_line_in_the_tokens_file_is_named, 0, N(bad_tokens));
 	tcase_add_test(t, without_tokens_everybody_is_local);
 	tcase_add_test(t, a_file_that_is_no_use_is_named);
+	tcase_add_test(t, half_a_tokens_file_is_none);
+	tcase_add_test(t, a_file_without_a_token_lets_nobody_in);
 	tcase_add_test(t, files_may_be_credentials);
 	tcase_add_loop_test(t, a_bad_configuration_is_named_by_file_line_and_key, 0, N(bad_confs));
 	tcase_add_test(t, a_small_configuration_has_defaults);
+	tcase_add_test(t, the_known_configuration_is_read);
 	tcase_add_test(t, every_key_is_read);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

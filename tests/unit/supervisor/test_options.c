@@ -47,7 +47,7 @@ static void teardown(void)
 	(void)rmdir(dir);
 }
 
-/* RUN-2: the example of the spec */
+/* RUN-2 */
 START_TEST(a_whole_config_is_read)
 {
 	char text[2048];
@@ -105,6 +105,56 @@ START_TEST(a_whole_config_is_read)
 	ck_assert_str_eq(o->tools[0]->cwd, "/srv");
 	ck_assert_int_eq(o->tools[1]->read_only, TOOL_DENY); /* follows permission */
 	ck_assert_int_eq(o->tools[1]->timeout_ms, LIMIT_TOOL_CALL_MS);
+	options_free(o);
+}
+END_TEST
+
+/* RUN-2: the keys that others rely on, with their comments; but the key file has to be there */
+START_TEST(the_known_config_is_read)
+{
+	char text[2048];
+	struct options *o;
+
+	put(key_path, "sk-secret\n");
+	(void)snprintf(
+		text, sizeof(text),
+		"[log]\n"
+		"path = /var/lib/chatd/events.db\n"
+		"durability = full\n"
+		"[bus]\n"
+		"dir = /run/chatd\n"
+		"[workers]\n"
+		"count = auto\n"
+		"drain_timeout = 30\n"
+		"[defaults]\n"
+		"provider = demo\n"
+		"[provider demo]\n"
+		"type = demo\n"
+		"[provider local]\n"
+		"type = openai\n"
+		"base_url = http://127.0.0.1:8081/v1\n"
+		"model = qwen3\n"
+		"api_key_file = %s\n"
+		"[tools fs]\n"
+		"command = npx -y @modelcontextprotocol/server-filesystem /srv/docs\n"
+		"permission = ask\n"
+		"read_only = allow       ; TOL-2: what says it only reads needs no question\n",
+		key_path);
+	o = load(text);
+	ck_assert_msg(o != NULL, "%s", e.text);
+	ck_assert_str_eq(o->log_path, "/var/lib/chatd/events.db");
+	ck_assert(o->durability_full);
+	ck_assert_str_eq(o->bus_dir, "/run/chatd");
+	ck_assert_int_ge(o->workers, 1);
+	ck_assert_int_eq(o->drain_ms, 30000);
+	ck_assert_str_eq(options_provider(o, NULL)->name, "demo");
+	ck_assert_str_eq(options_provider(o, "local")->base_url, "http://127.0.0.1:8081/v1");
+	ck_assert_str_eq(options_provider(o, "local")->model, "qwen3");
+	ck_assert_str_eq(options_provider(o, "local")->api_key, "sk-secret");
+	ck_assert_uint_eq(o->n_tools, 1);
+	ck_assert_str_eq(o->tools[0]->words[2], "@modelcontextprotocol/server-filesystem");
+	ck_assert_int_eq(o->tools[0]->permission, TOOL_ASK);
+	ck_assert_int_eq(o->tools[0]->read_only, TOOL_ALLOW);
 	options_free(o);
 }
 END_TEST
@@ -275,6 +325,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_whole_config_is_read);
+	tcase_add_test(t, the_known_config_is_read);
 	tcase_add_test(t, the_example_config_is_fine);
 	tcase_add_test(t, the_least_config_gets_safe_defaults);
 	tcase_add_loop_test(t, what_is_wrong_is_one_line_with_file_line_and_key, 0,
