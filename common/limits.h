@@ -196,7 +196,7 @@
 #define LIMIT_TOOL_HEALTHY_MS  30000	/* ready for this long: the back-off starts anew */
 #define LIMIT_TOOL_FILES       4096	/* descriptors of one server, if it asks for them ... */
 #define LIMIT_TOOL_FILES_SOFT  1024	/* ... and if it does not: what programs expect */
-#define LIMIT_BOX_ENTRIES      4096	/* of a folder above a hidden file; the rest is out of a tool's reach */
+#define LIMIT_BOX_ENTRIES      4096	/* of a folder above a hidden file; the rest is out of a tool's reach, and told */
 #define LIMIT_TOOL_STEPS       1000000	/* comparisons of one check of arguments against a schema */
 #define LIMIT_QUESTIONS	       16	/* questions of one ask_user */
 #define LIMIT_QUESTION_OPTIONS 32	/* options of one question */

@@ -18,12 +18,14 @@
  * (CAP_PERFMON) may read environments whatever Landlock says.
  *
  * Sockets: Landlock does not look at connect() by path, and the bus knows peers by their user,
- *which is ours. So a filter refuses new Unix sockets (pairs stay: shells and node pipe by them),
+ * which is ours. So a filter refuses new Unix sockets (pairs stay: shells and node pipe by them),
  *and with them io_uring, by which a filter could be gone around. Other processor's calls (x32,
  *i386) do not exist in the box.
  *
  * Not stopped: the network, and using up memory, disk and processors. On a kernel without
- * Landlock only the filter is there; chatd says so when it starts.
+ * Landlock only the filter is there, on processors that are not listed below only Landlock; chatd
+ * says so when it starts. What is left out by mistake or a limit is counted for the server's log
+ *line.
  */
 #include "chatd/tool/box.h"
 
@@ -64,6 +66,7 @@ struct ruleset_attr {
 
 struct walk {
 	int ruleset;
+	unsigned left_out;	/* see box.h */
 	uint64_t all, of_files; /* rights: of a tree, and those of them that a file may be given */
 	char **hidden;		/* without links; NULL at the end */
 };
@@ -123,28 +126,35 @@ static bool hides_something(const struct walk *w, const char *folder)
 
 /* ---- the rules ---- */
 
-static void allow(const struct walk *w, const char *path, uint64_t rights)
+static void allow(struct walk *w, const char *path, uint64_t rights)
 {
 	auto_close int fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
 	struct landlock_path_beneath_attr rule = {.parent_fd = fd, .allowed_access = rights};
 	struct stat st;
 
+	if (fd < 0 && errno != ENOENT && errno != EACCES)
+		w->left_out++;
 	if (fd < 0 || fstat(fd, &st) < 0 || S_ISLNK(st.st_mode))
 		return; /* gone meanwhile, or in the reach of nobody */
 	if (!S_ISDIR(st.st_mode))
 		rule.allowed_access &= w->of_files;
 	/* without its rule it is out of reach, which is the safe side */
-	(void)syscall(SYS_landlock_add_rule, w->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	if (syscall(SYS_landlock_add_rule, w->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+		w->left_out++;
 }
 
 /* Allows what is in the folder ("" is the root) but for what is hidden. */
-static void walk(const struct walk *w, const char *folder)
+static void walk(struct walk *w, const char *folder)
 {
 	char path[PATH_MAX];
 	const struct dirent *e;
 	DIR *dir = opendir(*folder ? folder : "/");
 
-	for (int i = 0; dir && i < LIMIT_BOX_ENTRIES && (e = readdir(dir)); i++) {
+	for (int i = 0; dir && (e = readdir(dir)); i++) {
+		if (i == LIMIT_BOX_ENTRIES) {
+			w->left_out++;
+			break;
+		}
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
 		    snprintf(path, sizeof(path), "%s/%s", folder, e->d_name) >= (int)sizeof(path) ||
 		    is_hidden(w, path))
@@ -200,6 +210,7 @@ int box_prepare(struct box *b, const char *const *hidden)
 		else
 			allow(&w, "/", w.all);
 		b->ruleset = w.ruleset;
+		b->left_out = w.left_out;
 	}
 	for (size_t i = 0; i < n; i++)
 		free(w.hidden[i]);
@@ -228,6 +239,15 @@ void box_fini(struct box *b)
 #define IF_OVER(value, skip) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)(value), 0, skip)
 #define FAIL(error)	     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)(error))
 #define PASS		     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+bool box_filters(void)
+{
+#ifdef OUR_ARCH
+	return true;
+#else
+	return false;
+#endif
+}
 
 /* No filter on processors that are not listed above: their calls may come by other numbers. */
 static int enter_filter(void)

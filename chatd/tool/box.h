@@ -13,13 +13,15 @@
 
 /* What is prepared before fork. Fill it with BOX_INIT; box_fini() is always fine. */
 struct box {
-	bool confines; /* false: the box does nothing */
-	int ruleset;   /* owned; -1 on a kernel that can't: then files stay in reach */
+	bool confines;	   /* false: the box does nothing */
+	int ruleset;	   /* owned; -1 on a kernel that can't: then files stay in reach */
+	unsigned left_out; /* what should be in reach and isn't: rules that the kernel did not take,
+			    * and folders with more than LIMIT_BOX_ENTRIES names, each as one */
 };
 
-#define BOX_INIT          \
-	{                 \
-		false, -1 \
+#define BOX_INIT             \
+	{                    \
+		false, -1, 0 \
 	}
 
 /*
@@ -39,3 +41,5 @@ int box_enter(const struct box *b, int fd);
 
 /* The kernel's version of Landlock; 0: it has none, and hidden files can't be kept from tools. */
 int box_landlock(void);
+/* Is there a socket filter for this processor? Without it tools can connect to Unix sockets. */
+bool box_filters(void);

@@ -423,6 +423,9 @@ static int start_child(struct mcp_server *s)
 	r = s->conf->confine ? box_prepare(&box, (const char *const *)s->conf->hidden) : 0;
 	if (r < 0)
 		return r;
+	if (box.left_out)
+		log_warning("tool.left_out", "server=%s places=%u not hidden, yet out of its reach",
+			    s->conf->name, box.left_out);
 	env = tool_env_new(s->conf);
 	how.env = env;
 	r = child_start(s->base, &how, &ops, s, &s->child);

@@ -91,6 +91,9 @@ struct toolbox *toolbox_new(struct event_base *base, struct tool_conf *const *co
 	if (n > 0 && box_landlock() == 0)
 		log_warning("tool.unconfined",
 			    "this kernel has no Landlock: tools can read the log and keys");
+	if (n > 0 && !box_filters())
+		log_warning("tool.unconfined", "no filter for this processor: tools can connect to "
+					       "the bus and other Unix sockets");
 	for (; t->n < n; t->n++)
 		t->servers[t->n] = mcp_server_new(base, confs[t->n], on_changed, t);
 	return t;

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/limits.h"
 #include "tests/unit/common/run_case.h"
 
 static char folder[PATH_MAX];
@@ -272,6 +273,36 @@ static int everything(void)
 	return 0;
 }
 
+static unsigned left_out(void)
+{
+	const char *const hidden[] = {in_folder("lib/state/events.db"), NULL};
+	struct box b = BOX_INIT;
+	unsigned n;
+
+	ck_assert_int_eq(box_prepare(&b, hidden), 0);
+	n = b.left_out;
+	box_fini(&b);
+	return n;
+}
+
+/* PRC-5, FAF-6: a folder with too many names is told, one with as many as may be is not */
+START_TEST(what_is_left_out_is_counted)
+{
+	unsigned before;
+	char name[64];
+
+	need_landlock();
+	before = left_out(); /* of the folders above, which are not ours */
+	for (int i = 0; i < LIMIT_BOX_ENTRIES - 5; i++) { /* two dots and three files are there */
+		(void)snprintf(name, sizeof(name), "lib/state/%d", i);
+		put(name);
+	}
+	ck_assert_uint_eq(left_out(), before);
+	put("lib/state/more");
+	ck_assert_uint_eq(left_out(), before + 1);
+}
+END_TEST
+
 START_TEST(a_box_that_was_not_prepared_does_nothing)
 {
 	struct box b = BOX_INIT;
@@ -293,6 +324,7 @@ int main(void)
 	tcase_add_test(t, no_unix_socket_can_be_had_but_pairs_and_the_network_can);
 	tcase_add_test(t, processes_outside_can_not_be_looked_into_nor_signalled);
 	tcase_add_test(t, a_program_has_no_capabilities_whoever_started_it);
+	tcase_add_test(t, what_is_left_out_is_counted);
 	tcase_add_test(t, a_box_that_was_not_prepared_does_nothing);
 	return run_case("box", t);
 }
