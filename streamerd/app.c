@@ -81,7 +81,7 @@ static void answer_options(struct app *app, struct http_request *req, const char
 		buf_addf(&h,
 			 "Access-Control-Allow-Methods: %s\r\n"
 			 "Access-Control-Allow-Headers: Authorization, Content-Type, "
-			 "Idempotency-Key, Last-Event-ID\r\n"
+			 "Idempotency-Key, Last-Event-ID, traceparent\r\n"
 			 "Access-Control-Max-Age: 600\r\n",
 			 allow);
 	reply_with(app->options, req, 204, NULL, buf_str(&h), str_of(""));

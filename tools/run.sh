@@ -70,7 +70,7 @@ stop() {
 set -m
 trap 'stop; exit 0' INT TERM
 
-write_demo_configs
+{ [ -n "$chatd_conf" ] && [ -n "$streamerd_conf" ]; } || write_demo_configs
 chatd_conf=${chatd_conf:-$state/chatd.conf}
 streamerd_conf=${streamerd_conf:-$state/streamerd.conf}
 "$build/chatd/chatd" -c "$chatd_conf" </dev/null &

@@ -201,12 +201,12 @@ def test_a_preflight_of_a_listed_origin_is_allowed_without_a_token(t):
             ("/v1/sessions/ses_x/abort", "POST", {"POST"}), ("/v1/sessions/ses_x/prompts/prm_x", "POST", {"POST"})]:
         r = t.call("OPTIONS", target, headers={
             "Origin": LISTED, "Access-Control-Request-Method": method,
-            "Access-Control-Request-Headers": "authorization,content-type,idempotency-key,last-event-id"})
+            "Access-Control-Request-Headers": "authorization,content-type,idempotency-key,last-event-id,traceparent"})
         tap.eq((r.status, r.body), (204, b""), f"preflight for {method} {target}")
         is_readable_by(r, LISTED, target)
         said = cors(r)
         names = {x.strip().lower() for x in said["access-control-allow-headers"].split(",")}
-        assert {"authorization", "content-type", "idempotency-key", "last-event-id"} <= names, said
+        assert {"authorization", "content-type", "idempotency-key", "last-event-id", "traceparent"} <= names, said
         tap.eq({x.strip() for x in said["access-control-allow-methods"].split(",")}, allowed, f"methods of {target}")
         assert 0 < int(said["access-control-max-age"]) <= 86400, said
     r = t.call("OPTIONS", "/nothing", headers={"Origin": LISTED, "Access-Control-Request-Method": "POST"})

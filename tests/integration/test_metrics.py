@@ -42,6 +42,28 @@ def test_an_idle_system_tells_every_family(up):
                 assert name in m or (base in m and m[base].kind == "histogram"), f"{path}: {name} is not in {text}"
 
 
+def test_a_chatd_that_is_not_there_is_alarmed(up):
+    """OPS-5: streamerd started without it counts no workers, of which none can be missing"""
+    with Stack(up) as t:
+        t.chatd.term()
+        t.streamerd.term()
+        t.streamerd.start()
+
+        def answers():
+            try:
+                return t.call("GET", "/metrics").status == 200
+            except OSError:
+                return False
+
+        until(answers, "streamerd answers", 20)
+        m = scrape(t)
+        tap.eq((m["chatd_workers"].value(), m["chatd_workers_up"].value()), (0, 0), "workers")
+    with open(os.path.join(TOP, "systemd", "examples", "prometheus-alerts.yml"), encoding="utf-8") as f:
+        rules = f.read()
+    for wanted in ("expr: chatd_workers_up < chatd_workers or chatd_workers == 0\n", 'expr: up{job="chatd"} == 0\n'):
+        assert wanted in rules, wanted
+
+
 def test_the_spec_lists_what_there_is(up):
     """OPS-5"""
     with open(os.path.join(TOP, ".lore", "specs", "metrics.md"), encoding="utf-8") as f:

@@ -128,7 +128,7 @@ def test_what_is_wrong_with_a_request_is_said_at_once(t):
 
 
 def test_one_session_that_is_gone_does_not_take_the_others_along(t):
-    """SDC-6, SEC-4"""
+    """SDC-6, SEC-2"""
     a, b, c = (finished(t, f"gone {x}", x) for x in "abc")
     tap.eq(t.call("DELETE", f"/v1/sessions/{a}").status, 204, "DELETE")
     v = Several(t.port, [a, b, c, "ses_never"])
@@ -278,7 +278,7 @@ def test_streamerd_killed_and_back(t):
 
 
 def test_two_owners_never_see_each_other(t):
-    """SEC-4, API-1"""
+    """SEC-2, API-1"""
     import test_auth
     with ToolUpstream() as up, test_auth.AuthStack(up) as s:
         up.on("of ann", OPENAI.text("secret of ann"))
