@@ -115,11 +115,26 @@ def test_a_message_with_a_token(m):
     tap.eq(answer["status"], 202, "with one")
     assert "event: response_end" in answer["stream"], answer["stream"][-300:]
     assert m.sh("chatctl --help", check=False).returncode == 0
+    assert "anna" in m.sh("chatctl token list").stdout, "it edits the file that the service reads"
     tap.note(m.ctl("status --no-pager -n 3 chatd streamerd streamerd.socket").stdout)
 
 
+PAGE = r'''
+import http.client, json
+c = http.client.HTTPConnection("127.0.0.1", 8080, timeout=60)
+c.request("GET", "/page/licences.txt")  # of what is in a bundle
+print(json.dumps(c.getresponse().status))
+'''
+
+
+def test_the_page_is_the_one_that_was_meant(m):
+    """CLI-2: bundled where the packages were built with npm (tools/deb.sh), else plain"""
+    wanted = os.environ.get("PAGE") or ("bundled" if shutil.which("npm") else "plain")
+    tap.eq(m.python(PAGE), 200 if wanted == "bundled" else 404, f"the licences of a {wanted} page")
+
+
 def test_an_upgrade_under_load_loses_nothing(m):
-    """FAF-4, OPS-4: packages are replaced and the daemons restarted while clients talk"""
+    """DUR-8, OPS-4: packages are replaced and the daemons restarted while clients talk"""
     load = m.python(TESTS_LOAD, "8080", TOKEN, "6", "/run/enough", wait=False)
     try:
         for _ in range(2):
