@@ -123,7 +123,7 @@ static void follow_named(struct bundle *b, struct str owner, const struct stream
 
 	m->needs_snapshot = !s->has_cursor;
 	m->generation = s->generation;
-	m->seq = s->seq;
+	m->seq = m->since = s->seq;
 	m->reason = (uint8_t)(s->is_malformed ? SSE_UNKNOWN : b->reason);
 }
 

@@ -30,6 +30,7 @@ struct member {
 	struct feed *feed;	  /* borrowed; NULL: it only says the frame in block, and goes */
 	struct block *block;	  /* owned reference: what is being sent; may be NULL */
 	uint64_t generation, seq; /* without a block: the last event sent whole */
+	uint64_t since;		  /* has every later event as such: its cursor or snapshot */
 	uint32_t off;		  /* in block */
 	uint32_t part;		  /* without a block: bytes sent of the event after seq */
 	enum fault fault;	  /* why its feed could not serve it when it last tried */

@@ -104,6 +104,8 @@ static struct block *read_page(struct feed *f, const struct page *p, struct str 
 		buf_clear(&frame);
 		chat_event_add_frame(&frame, &e);
 		block_add(b, e.generation, (struct str){frame.data, frame.len});
+		if (e.type == CHAT_EVENT_SESSION_CLEARED)
+			f->cleared_seq = e.seq;
 	}
 	if (r < 0 || b->n == 0)
 		return block_unref(b);

@@ -22,6 +22,10 @@
  * may be here before its first event. So that nothing runs is believed only for those who were here
  * when the worker was asked: `asks` numbers the snapshots that were asked for, `answered` is the
  * last that came, and a join remembers what `asks` was.
+ *
+ * session_cleared: whoever is sent it as the last event, live or from the log, finds the stream
+ * ended behind it. Whether the session is deleted or can be continued it does not say, so who comes
+ * then waits for a snapshot, or for the worker's word that there is no such session.
  */
 #include "streamerd/feed.h"
 
@@ -146,6 +150,7 @@ static void begin_live(struct feed *f, uint64_t generation, uint64_t seq)
 {
 	f->state = FEED_LIVE;
 	f->dark_since = 0;
+	f->is_doubted = false; /* the worker has just found it */
 	if (f->tail.n > 0 && tail_last_seq(&f->tail) == seq &&
 	    tail_last_generation(&f->tail) == generation)
 		return;
@@ -155,6 +160,7 @@ static void begin_live(struct feed *f, uint64_t generation, uint64_t seq)
 	tail_reset(&f->tail, generation, seq);
 	catchup_fini(&f->catchup);
 	feed_drop_snapshot(f);
+	f->cleared_seq = 0;
 	f->activity = FEED_UNKNOWN;
 }
 
@@ -232,9 +238,10 @@ static void subscribe(struct feed *f)
 
 static void note_activity(struct feed *f, const struct msg_event *e)
 {
-	/* `exclusive` clears a session that can be continued later */
-	f->is_cleared = e->type == CHAT_EVENT_SESSION_CLEARED;
-	if (sse_is_terminal((unsigned)e->type, e->payload))
+	f->is_doubted = e->type == CHAT_EVENT_SESSION_CLEARED;
+	if (f->is_doubted)
+		f->cleared_seq = e->seq;
+	if (f->is_doubted || sse_is_terminal((unsigned)e->type, e->payload))
 		f->activity = FEED_UNKNOWN;
 	else if (e->type != CHAT_EVENT_WARNING)
 		f->activity = FEED_BUSY;
@@ -346,8 +353,10 @@ static void take_snapshot(struct feed *f, const struct msg_snapshot *s)
 	hub_keeps_snapshot(f->hub, f, true);
 	f->snapshot_is_fresh = true;
 	f->answered = f->asks;
-	if (s->seq == tail_last_seq(&f->tail))
+	if (s->seq == tail_last_seq(&f->tail)) {
 		f->activity = sse_snapshot_is_idle(s->payload) ? FEED_IDLE : FEED_BUSY;
+		f->is_doubted = false;
+	}
 }
 
 static void on_snapshot(void *arg, const struct msg *answer, enum fault why)
@@ -441,12 +450,21 @@ static bool knows_activity(struct feed *f, uint32_t came_at)
 	return false;
 }
 
-bool feed_ends_here(struct feed *f, bool until_idle, uint32_t came_at)
+bool feed_is_sure(struct feed *f)
 {
-	if (f->is_cleared)
-		return true;
-	return until_idle && f->state == FEED_LIVE && knows_activity(f, came_at) &&
-	       f->activity == FEED_IDLE;
+	if (f->is_doubted)
+		ask_for_snapshot(f);
+	return f->state == FEED_LIVE && !f->is_doubted;
+}
+
+bool feed_was_cleared(const struct feed *f, uint64_t since)
+{
+	return f->cleared_seq > since && f->cleared_seq == tail_last_seq(&f->tail);
+}
+
+bool feed_is_idle(struct feed *f, uint32_t came_at)
+{
+	return f->state == FEED_LIVE && knows_activity(f, came_at) && f->activity == FEED_IDLE;
 }
 
 /* --- settling --- */
@@ -482,11 +500,11 @@ static void settle_join(struct feed *f, struct join *j)
 {
 	struct block *snapshot;
 
-	if (f->join_fault || f->is_cleared) {
-		join_refuse(j, f->join_fault ? f->join_fault : FAULT_SESSION_NOT_FOUND);
+	if (f->join_fault) {
+		join_refuse(j, f->join_fault);
 		return;
 	}
-	if (f->state != FEED_LIVE || (j->has_cursor && settle_returning(f, j)) || j->has_cursor)
+	if (!feed_is_sure(f) || (j->has_cursor && settle_returning(f, j)) || j->has_cursor)
 		return;
 	if (j->until_idle && f->answered <= j->came_at && f->activity != FEED_BUSY) {
 		/* the one at hand may be from before the turn for which it came */

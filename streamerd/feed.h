@@ -43,9 +43,10 @@ struct feed {
 	uint64_t subscribe_req, snapshot_req; /* open calls, 0 if none */
 	uint32_t asks, answered; /* number of the last snapshot asked for; of the last that came */
 	bool is_gone;		 /* the worker knows no such session: ends with its last viewer */
-	bool is_cleared;	 /* session_cleared was seen: viewers end behind it */
-	bool snapshot_is_fresh;	 /* arrived in this pass: good for all who wait for it */
-	enum fault join_fault;	 /* all who wait now are refused with it */
+	uint64_t cleared_seq; /* the session_cleared that was last seen, live or in a page; or 0 */
+	bool is_doubted; /* session_cleared came last: is it deleted, or can it be continued? */
+	bool snapshot_is_fresh; /* arrived in this pass: good for all who wait for it */
+	enum fault join_fault;	/* all who wait now are refused with it */
 
 	struct tail tail;	/* tail.n == 0 until the first subscription */
 	struct block *snapshot; /* owned reference; the last one fetched, or NULL */
@@ -92,5 +93,10 @@ enum feed_found feed_locate(struct feed *f, uint64_t generation, uint64_t seq,
  * one; or NULL: it has been asked for.
  */
 struct block *feed_snapshot(struct feed *f, enum sse_reason reason);
-/* Does the stream of a viewer that has everything, and came when `asks` was that, end now? */
-bool feed_ends_here(struct feed *f, bool until_idle, uint32_t came_at);
+/* Is it subscribed, and known to exist? If not, that is being asked. */
+bool feed_is_sure(struct feed *f);
+/* Was a viewer that has everything, and everything since that seq as events, sent session_cleared
+ * as the last of them? */
+bool feed_was_cleared(const struct feed *f, uint64_t since);
+/* Does nothing run, for a viewer that has everything and came when `asks` was that? */
+bool feed_is_idle(struct feed *f, uint32_t came_at);

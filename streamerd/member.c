@@ -188,10 +188,20 @@ static enum member_look take_snapshot(struct member *m)
 	if (!m->block)
 		return MEMBER_WAITS;
 	m->off = 0;
+	m->since = m->block->before_seq;
 	m->reason = SSE_NO_REASON;
 	m->needs_snapshot = false;
 	m->has_begun = true;
 	return MEMBER_BYTES;
+}
+
+/* All of its block was sent. */
+static enum member_look has_sent_all(const struct member *m)
+{
+	const struct feed *f = m->feed;
+
+	return m->block == tail_last(&f->tail) && feed_was_cleared(f, m->since) ? MEMBER_OVER
+										: MEMBER_AT_END;
 }
 
 /* Without a block: finds the one to go on with. */
@@ -200,9 +210,9 @@ static enum member_look find(struct member *m)
 	struct feed *f = m->feed;
 	struct feed_place at;
 
-	if (f->is_gone || (!m->has_begun && f->is_cleared))
+	if (f->is_gone)
 		return bid_farewell(m);
-	if (!m->has_begun && f->state != FEED_LIVE)
+	if (!m->has_begun && !feed_is_sure(f))
 		return MEMBER_WAITS;
 	if (m->needs_snapshot)
 		return take_snapshot(m);
@@ -215,7 +225,7 @@ static enum member_look find(struct member *m)
 		m->off = (uint32_t)at.off + m->part;
 		m->part = 0;
 		m->has_begun = true;
-		return m->off < m->block->len ? MEMBER_BYTES : MEMBER_AT_END;
+		return m->off < m->block->len ? MEMBER_BYTES : has_sent_all(m);
 	case FEED_WAIT:
 		return MEMBER_WAITS;
 	case FEED_REFUSED:
@@ -234,7 +244,7 @@ enum member_look member_look(struct member *m)
 	if (!f)
 		return MEMBER_OVER;
 	if (m->block && m->block == tail_last(&f->tail) && !f->is_gone)
-		return f->is_cleared ? MEMBER_OVER : MEMBER_AT_END;
+		return has_sent_all(m);
 	if (m->block) {
 		m->seq = block_last_seq(m->block);
 		m->generation = m->block->last_generation;

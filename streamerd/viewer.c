@@ -193,6 +193,7 @@ static enum found find_block(struct viewer *v)
 	if (!v->block)
 		return NOTHING_YET;
 	v->off = 0;
+	v->since = v->block->before_seq;
 	v->reason = SSE_NO_REASON;
 	return FOUND;
 }
@@ -225,8 +226,12 @@ void viewer_push(struct viewer *v)
 			return;
 		}
 		if (v->block == tail_last(&f->tail)) {
-			if (feed_ends_here(f, v->until_idle, v->came_at)) {
-				viewer_end(v, f->is_cleared ? VIEWER_CLEARED : VIEWER_IDLE);
+			if (feed_was_cleared(f, v->since)) {
+				viewer_end(v, VIEWER_CLEARED);
+				return;
+			}
+			if (v->until_idle && feed_is_idle(f, v->came_at)) {
+				viewer_end(v, VIEWER_IDLE);
 				return;
 			}
 			break;
@@ -331,7 +336,7 @@ void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_s
 	v->block = start->block;
 	v->off = (uint32_t)start->off;
 	v->generation = start->generation;
-	v->seq = start->seq;
+	v->seq = v->since = start->seq;
 	v->progress = clock_mono_ms();
 	TAILQ_INSERT_TAIL(&f->viewers, v, link);
 	hub_viewer_began(f->hub, v);

@@ -24,6 +24,7 @@ struct viewer {
 	struct owner *owner;	       /* a count taken */
 	struct block *block;	       /* owned reference: what is being sent; may be NULL */
 	uint64_t generation, seq;      /* without a block: the last event sent whole */
+	uint64_t since;		       /* has every later event as such: its cursor or snapshot */
 	int64_t progress;	       /* when its socket last took something, monotonic ms */
 	uint32_t off;		       /* in block */
 	uint32_t part;		       /* without a block: bytes sent of the event after seq */

@@ -1,4 +1,4 @@
-"""[workers] exclusive = yes: an owner has one active session, whichever worker it belongs to."""
+"""[workers] exclusive = yes: an owner has one active session, whichever worker it belongs to; with two workers, and one."""
 
 from lib import tap, upstream
 from lib.daemons import Stack
@@ -18,6 +18,7 @@ def test_a_new_session_ends_the_running_one_whichever_worker_has_it(t):
         if last:
             old, old_turn, old_viewer, old_key = last
             old_viewer.until("session_cleared")
+            tap.eq(old_viewer.next(), None, "what follows on the old stream")
             tap.eq(old_viewer.state.content, f"so far {i - 1}", "what the old one had said")
             types = [e["type"] for e in t.log.events(old)]
             tap.eq(types[-2:], ["aborted", "session_cleared"], "the old session's last events")
@@ -45,11 +46,18 @@ def test_the_old_session_can_be_continued_and_ends_the_other(t):
     t.say(t.up.on("again a", upstream.text("a2")), a)
     tap.eq(t.wait_idle(a)["content"], "a2", "the continued session")
     vb.until("session_cleared")
+    tap.eq(vb.next(), None, "what follows on its stream")
     tap.eq(t.log.turn(b["turn_id"])["state"], "aborted", "the other turn")
     vb.close()
     viewer = t.viewer(b["session_id"])  # cleared is not deleted
     tap.eq(viewer.next().data["state"], "idle", "a viewer of the cleared session")
     viewer.close()
+    back = t.viewer(b["session_id"], vb.cursor)  # as an EventSource does
+    t.say(t.up.on("again b", upstream.text("b2")), b["session_id"])
+    tap.eq(back.next().name, "response_start", "what a returning viewer is sent next")
+    back.to_end()
+    tap.eq(back.state.content, "b2", "the next turn of the cleared session")
+    back.close()
 
 
 def test_a_busy_session_still_answers_409(t):
@@ -63,7 +71,7 @@ def test_a_busy_session_still_answers_409(t):
 
 
 if __name__ == "__main__":
-    with Upstream() as up:
-        with Stack(up, drain="200ms\nexclusive = yes") as stack:
+    for workers in (2, 1):
+        with Upstream() as up, Stack(up, workers=workers, drain="200ms\nexclusive = yes") as stack:
             tap.run(globals(), stack)
     tap.finish()

@@ -198,6 +198,46 @@ static bool is_open_with_head(void *arg)
 	return c->head_seen;
 }
 
+/* SDC-6: streams of several that show a session which was cleared, before they came and unseen */
+START_TEST(one_that_is_cleared_can_be_joined_again_and_leaves_also_if_the_log_says_so)
+{
+	struct viewing *v = viewing_new();
+	struct client c = {0}, later = {0}, level = {0};
+	struct several x, y;
+
+	three(v, &x, &c);
+	client_join_several(v, &c, OWNER, "ses_a,ses_b,ses_c", NULL, NULL);
+	viewing_until(v, all_there, &x, "three snapshots");
+	scripted_session_emit(x.s[0], CHAT_EVENT_SESSION_CLEARED, "{}");
+	viewing_until(v, all_there, &x, "it is cleared");
+	y = x;
+	y.c = &later;
+	client_join_several(v, &later, OWNER, "ses_a,ses_b,ses_c", NULL, NULL);
+	client_join_several(v, &level, OWNER, "ses_a", "ses_a@1-1", NULL);
+	viewing_until(v, all_there, &y, "three snapshots of who comes then");
+	viewing_until(v, is_open_with_head, &level, "the head of who has it");
+	ck_assert_int_eq(noticed(&later), 0);
+	scripted_worker_cut(v->worker, false);
+	viewing_until(v, viewing_is_cut, v, "the link is down");
+	scripted_session_turn(x.s[0], 3, 10);
+	scripted_session_emit(x.s[1], CHAT_EVENT_SESSION_CLEARED, "{}");
+	scripted_session_emit(x.s[2], CHAT_EVENT_SESSION_CLEARED, "{}");
+	scripted_worker_listen(v->worker);
+	viewing_until(v, viewing_is_linked, v, "the link is up");
+	viewing_until_state(&c, CLIENT_ENDED); /* the first had left it already */
+	viewing_until(v, all_there, &y, "the log, on the stream that goes on");
+	ck_assert_int_eq(later.state, CLIENT_OPEN);
+	viewing_until_caught_up(&level, x.s[0]);
+	scripted_session_emit(x.s[0], CHAT_EVENT_SESSION_CLEARED, "{}");
+	viewing_until_state(&later, CLIENT_ENDED);
+	viewing_until_state(&level, CLIENT_ENDED);
+	client_leave(&c);
+	client_leave(&later);
+	client_leave(&level);
+	viewing_free(v);
+}
+END_TEST
+
 /* SDC-8, DUR-4 */
 START_TEST(all_shows_what_is_at_work_what_begins_and_what_changed)
 {
@@ -376,6 +416,8 @@ int main(void)
 	tcase_add_test(t, several_sessions_come_whole_and_each_is_subscribed_once);
 	tcase_add_loop_test(t, frames_of_a_slow_reader_never_mix, 0, 2);
 	tcase_add_test(t, one_that_is_not_there_says_so_and_leaves_the_others_alone);
+	tcase_add_test(t,
+		       one_that_is_cleared_can_be_joined_again_and_leaves_also_if_the_log_says_so);
 	tcase_add_test(t, all_shows_what_is_at_work_what_begins_and_what_changed);
 	tcase_add_test(t, a_worker_that_was_away_tells_afterwards_what_changed);
 	tcase_add_test(t, beyond_the_limit_the_idle_make_room_and_if_none_is_the_viewer_is_told);

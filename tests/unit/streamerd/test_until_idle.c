@@ -175,23 +175,102 @@ START_TEST(many_who_wait_for_idle_are_one_question)
 }
 END_TEST
 
-/* SDC-4, FAF-7 */
-START_TEST(session_cleared_is_the_last_event_and_then_the_session_is_gone)
+/* SDC-4, SDC-6, FAF-7: `exclusive` clears what can be continued; who comes then finds it */
+START_TEST(session_cleared_ends_the_streams_that_it_is_sent_on_and_no_later_one)
+{
+	struct viewing *v = viewing_new();
+	const struct scripted_counts *n = scripted_worker_counts(v->worker);
+	struct client c = {0}, fresh = {0}, behind = {0}, level = {0};
+
+	scripted_session_emit(v->session, CHAT_EVENT_WARNING, "{}");
+	client_join(v, &c, NULL, false);
+	viewing_until_state(&c, CLIENT_OPEN);
+	scripted_session_emit(v->session, CHAT_EVENT_WARNING, "{}");
+	scripted_session_emit(v->session, CHAT_EVENT_SESSION_CLEARED, "{}");
+	viewing_until_state(&c, CLIENT_ENDED);
+	client_expect_snapshot_then_rest(&c, v->session, NULL);
+	ck_assert_ptr_nonnull(strstr(buf_str(&c.in), "event: session_cleared\n"));
+	client_join(v, &fresh, NULL, false);
+	client_join(v, &behind, "1-2", false);
+	client_join(v, &level, "1-3", false);
+	viewing_until_state(&fresh, CLIENT_OPEN);
+	viewing_until_state(&behind, CLIENT_ENDED);
+	client_expect_frames(&behind, v->session, 2);
+	viewing_until_state(&level, CLIENT_OPEN);
+	ck_assert_int_eq(n->subscribes, 1); /* the feed was still there */
+	ck_assert_int_eq(n->snapshots, 2);  /* of which one is its word for all who came */
+	viewing_spin(v);
+	client_read(&level);
+	ck_assert_int_eq(level.state, CLIENT_OPEN);
+	scripted_session_turn(v->session, 1, 50);
+	viewing_until_caught_up(&fresh, v->session);
+	viewing_until_caught_up(&level, v->session);
+	client_expect_snapshot_then_rest(&fresh, v->session, NULL);
+	client_expect_frames(&level, v->session, 3);
+	client_leave(&c);
+	client_leave(&fresh);
+	client_leave(&behind);
+	client_leave(&level);
+	viewing_free(v);
+}
+END_TEST
+
+/* SDC-6, SEC-4: the same event of a session that was deleted */
+static const char *const cleared_cursors[] = {NULL, "1-1", "1-2"};
+
+START_TEST(a_session_that_was_deleted_is_gone_whatever_the_cursor)
 {
 	struct viewing *v = viewing_new();
 	struct client c = {0}, late = {0};
 
 	client_join(v, &c, NULL, false);
 	viewing_until_state(&c, CLIENT_OPEN);
+	scripted_session_emit(v->session, CHAT_EVENT_WARNING, "{}");
 	scripted_session_emit(v->session, CHAT_EVENT_SESSION_CLEARED, "{}");
 	viewing_until_state(&c, CLIENT_ENDED);
 	client_expect_snapshot_then_rest(&c, v->session, NULL);
-	ck_assert_ptr_nonnull(strstr(buf_str(&c.in), "event: session_cleared\n"));
-	client_join(v, &late, NULL, false);
+	scripted_session_forget(v->session);
+	client_join(v, &late, cleared_cursors[_i], false);
 	viewing_until_state(&late, CLIENT_REFUSED);
 	ck_assert_int_eq(late.fault, FAULT_SESSION_NOT_FOUND);
 	client_leave(&c);
 	client_leave(&late);
+	viewing_free(v);
+}
+END_TEST
+
+/* SDC-6, DUR-7: another worker cleared it, or it was cleared while the link was down */
+START_TEST(session_cleared_that_comes_from_the_log_ends_the_stream_if_it_is_the_last_event)
+{
+	struct viewing *v = viewing_new();
+	struct client c = {0}, has_it = {0};
+
+	scripted_session_emit(v->session, CHAT_EVENT_WARNING, "{}");
+	client_join(v, &c, NULL, false);
+	viewing_until_state(&c, CLIENT_OPEN);
+	scripted_worker_cut(v->worker, false);
+	viewing_until(v, viewing_is_cut, v, "the link is down");
+	scripted_session_emit(v->session, CHAT_EVENT_SESSION_CLEARED, "{}");
+	if (_i)
+		scripted_session_emit(v->session, CHAT_EVENT_RESPONSE_START, "{}");
+	scripted_worker_listen(v->worker);
+	viewing_until(v, viewing_is_linked, v, "the link is up");
+	if (_i) {
+		viewing_until_caught_up(&c, v->session);
+		viewing_spin(v);
+		client_read(&c);
+		ck_assert_int_eq(c.state, CLIENT_OPEN);
+	} else {
+		viewing_until_state(&c, CLIENT_ENDED);
+	}
+	client_expect_snapshot_then_rest(&c, v->session, NULL);
+	client_join(v, &has_it, "1-2", false);
+	viewing_until_state(&has_it, CLIENT_OPEN);
+	viewing_spin(v);
+	client_read(&has_it);
+	ck_assert_int_eq(has_it.state, CLIENT_OPEN);
+	client_leave(&c);
+	client_leave(&has_it);
 	viewing_free(v);
 }
 END_TEST
@@ -207,6 +286,10 @@ int main(void)
 			    (int)(sizeof(until_idle_cursors) / sizeof(until_idle_cursors[0])));
 	tcase_add_loop_test(t, until_idle_does_not_believe_an_answer_that_was_on_its_way, 0, 2);
 	tcase_add_test(t, many_who_wait_for_idle_are_one_question);
-	tcase_add_test(t, session_cleared_is_the_last_event_and_then_the_session_is_gone);
+	tcase_add_test(t, session_cleared_ends_the_streams_that_it_is_sent_on_and_no_later_one);
+	tcase_add_loop_test(t, a_session_that_was_deleted_is_gone_whatever_the_cursor, 0, 3);
+	tcase_add_loop_test(
+		t, session_cleared_that_comes_from_the_log_ends_the_stream_if_it_is_the_last_event,
+		0, 2);
 	return run_case("until_idle", t);
 }
