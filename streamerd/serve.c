@@ -80,6 +80,7 @@ static void on_hup(evutil_socket_t sig, short what, void *arg)
 		options_free(options);
 		return;
 	}
+	options_share(options, shared_processes());
 	listen = options->listen; /* the sockets stay, and so does what is allowed as Host */
 	options->listen = app->options->listen;
 	app->options->listen = listen;
@@ -329,6 +330,7 @@ int serve_run(const struct serve_setup *setup)
 		log_error("serve.start", "error=\"%s\"", strerror(r < 0 ? -r : errno));
 	} else if (listeners_adopt(p.app.options, setup->listen_fds, setup->n_listen) == 0) {
 		(void)signal(SIGPIPE, SIG_IGN);
+		options_share(p.app.options, setup->processes);
 		raise_files(p.app.options);
 		status = run(&p, setup);
 	}
