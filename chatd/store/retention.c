@@ -385,10 +385,11 @@ const struct retention_stats *retention_stats(const struct retention *r)
 	return &r->stats;
 }
 
-void retention_size(struct retention *r, struct db *db, int64_t *ret_used, int64_t *ret_file)
+int retention_size(struct retention *r, struct db *db, int64_t *ret_used, int64_t *ret_file)
 {
-	if (db)
-		(void)read_size(r, db);
+	if (!db || read_size(r, db) < 0)
+		return -1;
 	*ret_used = (r->pages - r->free_pages) * r->page_size;
 	*ret_file = r->pages * r->page_size;
+	return 0;
 }

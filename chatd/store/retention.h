@@ -63,5 +63,5 @@ enum retention_outcome retention_slice(struct retention *r, struct db *db, int64
  * not be kept waiting by load that never ends. */
 bool retention_is_behind(const struct retention *r);
 const struct retention_stats *retention_stats(const struct retention *r);
-/* Bytes in use and in all, as the log is now; as of the last slice if that can't be read. */
-void retention_size(struct retention *r, struct db *db, int64_t *ret_used, int64_t *ret_file);
+/* Bytes in use and in all, as the log is now. 0, or -1 if that can't be read. */
+int retention_size(struct retention *r, struct db *db, int64_t *ret_used, int64_t *ret_file);

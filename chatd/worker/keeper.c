@@ -153,7 +153,7 @@ const struct retention_stats *keeper_stats(const struct keeper *k)
 	return retention_stats(k->retention);
 }
 
-void keeper_size(struct keeper *k, int64_t *ret_used, int64_t *ret_file)
+int keeper_size(struct keeper *k, int64_t *ret_used, int64_t *ret_file)
 {
-	retention_size(k->retention, event_log_db(k->worker->log), ret_used, ret_file);
+	return retention_size(k->retention, event_log_db(k->worker->log), ret_used, ret_file);
 }

@@ -17,5 +17,5 @@ void keeper_free(struct keeper *k); /* NULL is fine */
 /* A round and a look now, by the options that hold now. */
 void keeper_hurry(struct keeper *k);
 const struct retention_stats *keeper_stats(const struct keeper *k);
-/* Bytes of the database in use and in all. */
-void keeper_size(struct keeper *k, int64_t *ret_used, int64_t *ret_file);
+/* Bytes of the database in use and in all. 0, or -1 if it can't be read. */
+int keeper_size(struct keeper *k, int64_t *ret_used, int64_t *ret_file);

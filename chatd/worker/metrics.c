@@ -348,20 +348,37 @@ static void tell_work(json_t *all, struct worker *w, const struct event_log_stat
 	tell_plain(all, plain, N(plain));
 }
 
+/* What only the log knows. What can't be read is left out: a 0 would be wrong. */
+static void tell_read(json_t *all, struct worker *w)
+{
+	int64_t used, file, waiting, queued;
+
+	if (query_open_turns(event_log_db(w->log), &waiting, &queued) == 1) {
+		const struct plain turns[] = {
+			{"turns_waiting", "gauge", "", "turns that wait for a person",
+			 (uint64_t)waiting},
+			{"turns_queued", "gauge", "", "messages that wait behind a turn",
+			 (uint64_t)queued},
+		};
+
+		tell_plain(all, turns, N(turns));
+	}
+	if (keeper_size(w->keeper, &used, &file) == 0) {
+		const struct plain sizes[] = {
+			{"db_bytes", "gauge", "", "size of the database", (uint64_t)file},
+			{"db_used_bytes", "gauge", "", "of it in use, as max_size counts it",
+			 (uint64_t)used},
+		};
+
+		tell_plain(all, sizes, N(sizes));
+	}
+}
+
 /* What concerns the log as a whole: worker 0 tells it for all. */
 static void tell_whole(json_t *all, struct worker *w)
 {
 	const struct retention_stats *r = keeper_stats(w->keeper);
-	int64_t used, file, waiting = 0, queued = 0;
-
-	keeper_size(w->keeper, &used, &file);				 /* 0 if it can't be read */
-	(void)query_open_turns(event_log_db(w->log), &waiting, &queued); /* counts its failures */
 	const struct plain plain[] = {
-		{"turns_waiting", "gauge", "", "turns that wait for a person", (uint64_t)waiting},
-		{"turns_queued", "gauge", "", "messages that wait behind a turn", (uint64_t)queued},
-		{"db_bytes", "gauge", "", "size of the database", (uint64_t)file},
-		{"db_used_bytes", "gauge", "", "of it in use, as max_size counts it",
-		 (uint64_t)used},
 		{"retention_rounds_total", "counter", "", "rounds of retention", r->rounds},
 		{"retention_events_total", "counter", "", "events it took out", r->events},
 		{"retention_turns_total", "counter", "", "turns it folded", r->turns_folded},
@@ -375,6 +392,7 @@ static void tell_whole(json_t *all, struct worker *w)
 		{"retention_failures_total", "counter", "", "rounds that failed", r->failures},
 	};
 
+	tell_read(all, w);
 	tell_plain(all, plain, N(plain));
 }
 

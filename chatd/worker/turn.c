@@ -54,8 +54,8 @@ struct ending {
 void turn_move(struct turn *t, enum turn_state next)
 {
 	REQUIRE(states[t->state].next & MAY(next));
-	log_debug("turn.state", "turn=%s %s -> %s", t->ref->id, states[t->state].name,
-		  states[next].name);
+	log_debug("turn.state", "session=%s turn=%s %s -> %s", t->session->log.id, t->ref->id,
+		  states[t->state].name, states[next].name);
 	t->state = next;
 }
 

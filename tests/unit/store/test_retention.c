@@ -379,7 +379,8 @@ START_TEST(the_file_shrinks)
 	ck_assert_int_lt(after.st_size, (LIMIT_RETENTION_SPARE + 200) * 4096);
 	ck_assert_int_le(number("PRAGMA freelist_count"), LIMIT_RETENTION_SPARE);
 	ck_assert_int_gt(number("PRAGMA freelist_count"), LIMIT_RETENTION_SPARE - 100);
-	retention_size(keep, db, &used, &all);
+	ck_assert_int_eq(retention_size(keep, NULL, &used, &all), -1);
+	ck_assert_int_eq(retention_size(keep, db, &used, &all), 0);
 	ck_assert_int_eq(all, after.st_size);
 	ck_assert_int_lt(used, 1000000);
 	ck_assert_int_eq(number("SELECT count(*) FROM pragma_integrity_check "
