@@ -1,16 +1,17 @@
-"""A disk that fills up and a lock that an operator holds: turns pause, nothing is lost, service resumes."""
+"""A disk that fills up, or becomes read-only, and a lock that an operator holds: turns pause, nothing is lost, service resumes."""
 
 import contextlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
 import threading
 import time
 
-from lib import tap, upstream
+from lib import shim, tap, upstream
 from lib.daemons import Stack
 from lib.upstream import Upstream
 from lib.wait import SCALE, Late, until
@@ -39,6 +40,10 @@ class SmallDisk:
 
     def free(self):
         os.unlink(self.filler)
+
+    def remount(self, how):
+        p = subprocess.run(["mount", "-o", f"remount,{how}", self.dir], capture_output=True, text=True, check=False)
+        tap.eq(p.returncode, 0, f"remount,{how}: {p.stderr.strip()}")
 
     def close(self):
         if self.mounted:
@@ -157,6 +162,76 @@ def test_a_full_disk_pauses_turns_and_service_resumes_by_itself(t):
             s.log.check_seqs(turn["session_id"])
         posters.check()
         tap.eq(s.log.one("PRAGMA integrity_check"), "ok", "integrity")
+
+
+def test_a_log_that_becomes_read_only_pauses_turns_and_service_resumes_by_itself(t):
+    """FAF-4, DUR-2, DUR-3, OPS-5"""
+    shim.check_possible()
+    with Stack(t.up, workers=1, start=False) as s:
+        disk = shim.Shim(s)
+        s.start()
+        texts = [f"{i:05d} " * 20 for i in range(300)]
+        turns = [s.say(t.up.on(f"read-only {i}", upstream.drip(texts, 100))) for i in range(2)]
+        viewers = [s.viewer(x["session_id"]) for x in turns]
+        for v in viewers:
+            v.until(lambda e: len(v.state.content) > 500)  # noqa: B023
+        waiting = 'chatd_turns_waiting{worker="0"}'
+        tap.eq(s.metrics()[waiting], 0.0, waiting)
+        disk.read_only("worker")
+        posters = Posters(s)
+        posters.wait_refused()
+        r = s.call("GET", f"/v1/sessions/{turns[0]['session_id']}/snapshot")  # read before the file is given up, or refused
+        assert r.status == 200 or (r.status, r.error()["code"]) == (503, "log_unavailable"), f"snapshot: {r}"
+        tap.eq(s.call("GET", "/readyz").status, 503, "readyz: the log can't be written")
+        tap.eq(s.call("GET", "/healthz").status, 200, "healthz")
+        until(lambda: waiting not in s.metrics(), "what can't be read is not said to be 0")
+        tap.eq(s.metrics()['chatd_log_stalled{worker="0"}'], 1.0, "chatd_log_stalled")
+        for v, turn in zip(viewers, turns):
+            until(lambda: told(v), "the user is told that storing fails")  # noqa: B023
+            assert s.log.text(turn["session_id"]).startswith(v.state.content), "shown but not stored"
+        assert "Read-only file system" in s.chatd.log() or "log.stalled" in s.chatd.log(), "an operator is told"
+        disk.stop()
+        until(lambda: s.post("more").status == 202, "new turns are taken again", 15)
+        tap.eq(s.metrics()[waiting], 0.0, waiting)
+        for v, turn in zip(viewers, turns):
+            v.to_end(60)
+            tap.eq(v.events[-1].name, "response_end", "the end of a paused turn")
+            tap.eq(v.state.content, "".join(texts), "text at the viewer")
+            tap.eq(s.log.text(turn["session_id"]), "".join(texts), "text in the log")
+            s.log.check_seqs(turn["session_id"])
+        posters.check()
+        tap.eq(s.log.one("PRAGMA integrity_check"), "ok", "integrity")
+
+
+def test_workers_that_start_on_a_read_only_disk_go_on_once_it_can_be_written(t):
+    """FAF-4, DUR-6"""
+    with disk_stack(t) as (disk, s):
+        texts = [f"{i:05d} " * 20 for i in range(200)]
+        turns = [s.say(t.up.on(f"remounted {i}", upstream.drip(texts, 100))) for i in range(4)]
+        viewers = [s.viewer(x["session_id"]) for x in turns]
+        for v in viewers:
+            v.until(lambda e: len(v.state.content) > 500)  # noqa: B023
+        # nobody may have a file open there for writing, us included, when the mount changes
+        os.kill(s.chatd.pid, signal.SIGSTOP)
+        try:
+            s.kill_workers()
+            disk.remount("ro")
+        finally:
+            os.kill(s.chatd.pid, signal.SIGCONT)
+        for v in viewers:
+            until(lambda: told(v), "the user is told that nobody answers")  # noqa: B023
+        until(lambda: "Read-only file system" in s.chatd.log(), "an operator is told why")
+        r = s.post("refused")
+        tap.eq((r.status, r.error()["code"]), (503, "worker_unavailable"), "a new turn")
+        disk.remount("rw")
+        s.up.default = upstream.text("fine")
+        until(lambda: s.post("more").status == 202, "new turns are taken again", 30)
+        for v, turn in zip(viewers, turns):
+            v.to_end(60)
+            tap.eq(v.events[-1].name, "response_end", "the end of a resumed turn")
+            tap.eq(v.state.content, "".join(texts), "text at the viewer")
+            tap.eq(s.messages(turn["session_id"])["messages"][-1]["content"], "".join(texts), "the stored answer")
+            s.log.check_seqs(turn["session_id"])
 
 
 def test_abort_while_the_disk_is_full_takes_effect_when_it_can_be_stored(t):

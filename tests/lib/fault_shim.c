@@ -7,6 +7,10 @@
  * calls. The count is one for all processes of that kind, so that there is one failure and no
  * more, however often a process that it has ended is started again. See lib/shim.py.
  *
+ * READ_ONLY is none of them: until `left` is 0, every pwrite and ftruncate fails, and whatever
+ * opens a path that begins with FAULT_READ_ONLY for writing: as on a file system that the kernel
+ * made read-only under the open files of a daemon (mount itself refuses that while there are any).
+ *
  * glibc's own calls among its functions are not seen, except those to the allocator.
  */
 #undef _FILE_OFFSET_BITS /* both names of each function are wanted */
@@ -37,7 +41,8 @@ enum function {
 	LISTEN,
 	EPOLL,
 	FORK,
-	PIPE
+	PIPE,
+	READ_ONLY
 };
 
 struct control {
@@ -119,6 +124,20 @@ static int fails(enum function f)
 	return 1;
 }
 
+/* Does a call that would write, by path if it is known, meet a read-only file system? */
+static int is_read_only(const char *path)
+{
+	const char *prefix = getenv("FAULT_READ_ONLY");
+
+	if (!control || control->role != role || control->function != READ_ONLY ||
+	    __atomic_load_n(&control->left, __ATOMIC_SEQ_CST) == 0 ||
+	    (path && (!prefix || strncmp(path, prefix, strlen(prefix)) != 0)))
+		return 0;
+	__atomic_add_fetch(&control->hits, 1, __ATOMIC_SEQ_CST);
+	errno = (int)control->error;
+	return 1;
+}
+
 void *malloc(size_t n)
 {
 	return fails(ALLOC) ? NULL : __libc_malloc(n);
@@ -146,12 +165,8 @@ void *realloc(void *p, size_t n)
 	}
 
 SHIM(ssize_t, pread64, PREAD, (int fd, void *p, size_t n, off64_t at), (fd, p, n, at))
-SHIM(ssize_t, pwrite64, PWRITE, (int fd, const void *p, size_t n, off64_t at), (fd, p, n, at))
 SHIM(ssize_t, pread, PREAD, (int fd, void *p, size_t n, off_t at), (fd, p, n, at))
-SHIM(ssize_t, pwrite, PWRITE, (int fd, const void *p, size_t n, off_t at), (fd, p, n, at))
 SHIM(int, fdatasync, FDATASYNC, (int fd), (fd))
-SHIM(int, ftruncate, FTRUNCATE, (int fd, off_t n), (fd, n))
-SHIM(int, ftruncate64, FTRUNCATE, (int fd, off64_t n), (fd, n))
 SHIM(int, socket, SOCKET, (int domain, int type, int protocol), (domain, type, protocol))
 SHIM(int, socketpair, SOCKET, (int domain, int type, int protocol, int fds[2]),
      (domain, type, protocol, fds))
@@ -161,19 +176,36 @@ SHIM(int, epoll_ctl, EPOLL, (int epfd, int op, int fd, struct epoll_event *e), (
 SHIM(pid_t, fork, FORK, (void), ())
 SHIM(int, pipe2, PIPE, (int fds[2], int flags), (fds, flags))
 
-#define SHIM_OPEN(name)                                                                  \
-	int name(const char *path, int flags, ...)                                       \
-	{                                                                                \
-		static int (*next)(const char *, int, ...);                              \
-		mode_t mode;                                                             \
-		va_list ap;                                                              \
-                                                                                         \
-		va_start(ap, flags);                                                     \
-		mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(ap, mode_t) : 0;         \
-		va_end(ap);                                                              \
-		if (!next)                                                               \
-			next = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, #name); \
-		return fails(OPEN) ? -1 : next(path, flags, mode);                       \
+#define SHIM_WRITE(type, name, function, parameters, arguments)                           \
+	type name parameters                                                              \
+	{                                                                                 \
+		static __typeof__(&(name)) next;                                          \
+                                                                                          \
+		if (!next)                                                                \
+			next = NEXT(name);                                                \
+		return fails(function) || is_read_only(NULL) ? (type)-1 : next arguments; \
+	}
+
+SHIM_WRITE(ssize_t, pwrite64, PWRITE, (int fd, const void *p, size_t n, off64_t at), (fd, p, n, at))
+SHIM_WRITE(ssize_t, pwrite, PWRITE, (int fd, const void *p, size_t n, off_t at), (fd, p, n, at))
+SHIM_WRITE(int, ftruncate, FTRUNCATE, (int fd, off_t n), (fd, n))
+SHIM_WRITE(int, ftruncate64, FTRUNCATE, (int fd, off64_t n), (fd, n))
+
+#define SHIM_OPEN(name)                                                                     \
+	int name(const char *path, int flags, ...)                                          \
+	{                                                                                   \
+		static int (*next)(const char *, int, ...);                                 \
+		mode_t mode;                                                                \
+		va_list ap;                                                                 \
+                                                                                            \
+		va_start(ap, flags);                                                        \
+		mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(ap, mode_t) : 0;            \
+		va_end(ap);                                                                 \
+		if (!next)                                                                  \
+			next = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, #name);    \
+		if (fails(OPEN) || ((flags & (O_ACCMODE | O_CREAT)) && is_read_only(path))) \
+			return -1;                                                          \
+		return next(path, flags, mode);                                             \
 	}
 
 SHIM_OPEN(open)

@@ -19,7 +19,7 @@ from lib import tap
 LIBRARY = os.environ.get("FAULT_SHIM", "")
 ROLES = {"worker": 1, "supervisor": 2, "streamerd": 3}
 FUNCTIONS = ("malloc", "open", "pread64", "pwrite64", "fdatasync", "ftruncate", "socket", "bind", "listen",
-             "epoll_ctl", "fork", "pipe2")
+             "epoll_ctl", "fork", "pipe2", "read_only")
 LAYOUT = struct.Struct("=21I")  # role, function, errno, calls left, failures, calls made of each function
 
 
@@ -31,11 +31,15 @@ class Shim:
             f.flush()
             self.map = mmap.mmap(f.fileno(), LAYOUT.size)
         for d in (stack.chatd, stack.streamerd):
-            d.env = {"LD_PRELOAD": LIBRARY, "FAULT_CONTROL": self.path}
+            d.env = {"LD_PRELOAD": LIBRARY, "FAULT_CONTROL": self.path, "FAULT_READ_ONLY": stack.db_path}
 
     def fail(self, role, function, error, n):
         self.map[:] = LAYOUT.pack(ROLES[role], FUNCTIONS.index(function) + 1, getattr(errno, error), n, 0, *[0] * 16)
         return self
+
+    def read_only(self, role):
+        """Until stop(): the log can be read as it was opened, and neither written nor opened for that."""
+        return self.fail(role, "read_only", "EROFS", 1)
 
     def count(self, role):
         """Nothing fails; most() tells how often each function was called."""
