@@ -34,6 +34,8 @@ struct args {
 	bool check;
 	int worker;  /* -1: this is not one */
 	int workers; /* 0: not given */
+	/* a worker's, from its supervisor: the file may say otherwise by now */
+	const char *log_path, *bus_dir, *durability;
 };
 
 static const char usage_text[] =
@@ -60,12 +62,23 @@ static int small_number(const char *s)
 /* Returns -1 to go on, or the exit status. */
 static int parse_args(int argc, char **argv, struct args *a)
 {
-	enum { OPT_CHECK = 256, OPT_WORKER, OPT_WORKERS, OPT_VERSION };
+	enum {
+		OPT_CHECK = 256,
+		OPT_WORKER,
+		OPT_WORKERS,
+		OPT_LOG,
+		OPT_DURABILITY,
+		OPT_BUS,
+		OPT_VERSION
+	};
 	static const struct option longs[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, OPT_CHECK},
 		{"worker", required_argument, NULL, OPT_WORKER},
 		{"workers", required_argument, NULL, OPT_WORKERS},
+		{"log", required_argument, NULL, OPT_LOG},
+		{"durability", required_argument, NULL, OPT_DURABILITY},
+		{"bus", required_argument, NULL, OPT_BUS},
 		{"version", no_argument, NULL, OPT_VERSION},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -92,6 +105,15 @@ static int parse_args(int argc, char **argv, struct args *a)
 			if (a->workers < 1)
 				return usage_error("--workers wants a small number");
 			break;
+		case OPT_LOG:
+			a->log_path = optarg;
+			break;
+		case OPT_DURABILITY:
+			a->durability = optarg;
+			break;
+		case OPT_BUS:
+			a->bus_dir = optarg;
+			break;
 		case OPT_VERSION:
 			(void)puts("chatd " CHATD_VERSION);
 			return 0;
@@ -110,6 +132,8 @@ static int parse_args(int argc, char **argv, struct args *a)
 		return usage_error("-c FILE is missing");
 	if ((a->worker >= 0) != (a->workers > 0) || (a->workers && a->worker >= a->workers))
 		return usage_error("--worker N needs --workers M with N < M");
+	if ((a->worker >= 0) != (a->log_path && a->bus_dir && a->durability))
+		return usage_error("--log, --durability and --bus are for workers");
 	return -1;
 }
 
@@ -123,6 +147,13 @@ static bool is_socket(int fd)
 /* Takes over o. */
 static int run_worker(struct options *o, const struct args *a)
 {
+	const struct options running = {
+		.log_path = (char *)(uintptr_t)a->log_path,
+		.bus_dir = (char *)(uintptr_t)a->bus_dir,
+		.durability_full = strcmp(a->durability, "full") == 0,
+		.workers = a->workers,
+	};
+
 	static char who[24]; /* the log borrows it for ever */
 
 	if (!is_socket(WORKER_LISTEN_FD) || !is_socket(WORKER_CONTROL_FD))
@@ -130,6 +161,7 @@ static int run_worker(struct options *o, const struct args *a)
 	(void)snprintf(who, sizeof(who), "worker.%d", a->worker);
 	log_set_who(who);
 	(void)prctl(PR_SET_NAME, "chatd-worker"); /* for ps */
+	options_keep(o, &running);
 	return worker_main(o, a->config, (unsigned)a->worker, (unsigned)a->workers,
 			   WORKER_LISTEN_FD, WORKER_CONTROL_FD);
 }
@@ -152,8 +184,20 @@ static int run_supervisor(const struct options *o, struct args *a)
 {
 	char workers[16];
 	char worker[16];
-	char *argv[] = {"chatd", "-c", (char *)a->config, "--workers", workers, "--worker",
-			worker,	 NULL};
+	char *argv[] = {"chatd",
+			"-c",
+			(char *)a->config,
+			"--workers",
+			workers,
+			"--worker",
+			worker,
+			"--log",
+			o->log_path,
+			"--durability",
+			o->durability_full ? "full" : "normal",
+			"--bus",
+			o->bus_dir,
+			NULL};
 	struct supervisor_setup setup = {
 		.bus_dir = o->bus_dir,
 		.workers = (unsigned)o->workers,

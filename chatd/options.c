@@ -384,6 +384,22 @@ void options_free(struct options *o)
 	free(o);
 }
 
+static void keep_text(char **field, const char *value)
+{
+	char *copied = copy(value);
+
+	free(*field);
+	*field = copied;
+}
+
+void options_keep(struct options *o, const struct options *running)
+{
+	keep_text(&o->log_path, running->log_path);
+	keep_text(&o->bus_dir, running->bus_dir);
+	o->durability_full = running->durability_full;
+	o->workers = running->workers;
+}
+
 struct provider_conf *options_provider(const struct options *o, const char *name)
 {
 	if (!name || !*name)

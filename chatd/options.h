@@ -52,5 +52,7 @@ struct options {
 /* NULL with *e filled in if the file, or a key file that it names, is wrong. */
 struct options *options_load(const char *file, struct conf_error *e);
 void options_free(struct options *o); /* NULL is fine */
+/* What can't change while chatd runs (log, bus, workers) is in o as it is in `running`. */
+void options_keep(struct options *o, const struct options *running);
 /* Borrowed; NULL if there is none of that name. An empty name, or NULL, means the default. */
 struct provider_conf *options_provider(const struct options *o, const char *name);

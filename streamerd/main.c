@@ -34,6 +34,7 @@ struct args {
 	const char *conf_file;
 	bool check;
 	int process, processes, sockets; /* -1: not given */
+	int auth_mode;			 /* the parent's; -1: not given */
 };
 
 static int usage(void)
@@ -65,14 +66,17 @@ static int parse_args(int argc, char **argv, struct args *a)
 			   (strcmp(argv[i], "--processes") == 0 &&
 			    take_number(value, LIMIT_PROCESSES, &a->processes)) ||
 			   (strcmp(argv[i], "--sockets") == 0 &&
-			    take_number(value, LIMIT_LISTENERS, &a->sockets))) {
+			    take_number(value, LIMIT_LISTENERS, &a->sockets)) ||
+			   (strcmp(argv[i], "--auth-mode") == 0 &&
+			    take_number(value, AUTH_JWT, &a->auth_mode))) {
 			i++;
 		} else {
 			return usage() + 1;
 		}
 	}
 	if (!a->conf_file || (a->process < 0) != (a->processes < 0) ||
-	    (a->process < 0) != (a->sockets < 0) || (a->process >= 0 && a->process >= a->processes))
+	    (a->process < 0) != (a->sockets < 0) || (a->process < 0) != (a->auth_mode < 0) ||
+	    (a->process >= 0 && a->process >= a->processes))
 		return usage() + 1;
 	return 0;
 }
@@ -129,8 +133,10 @@ static int recheck(void *arg, struct conf_error *e)
 static int run_parent(const struct options *o, struct args *a)
 {
 	char process[SPAWN_INDEX_SIZE], processes[SPAWN_INDEX_SIZE], sockets[SPAWN_INDEX_SIZE];
+	char auth_mode[SPAWN_INDEX_SIZE];
 	char *argv[] = {"streamerd",   "-c",	  (char *)a->conf_file, "--process", process,
-			"--processes", processes, "--sockets",		sockets,     NULL};
+			"--processes", processes, "--sockets",		sockets,     "--auth-mode",
+			auth_mode,     NULL};
 	struct parent_setup setup = {.options = o,
 				     .spawn = {.argv = argv, .index_arg = process},
 				     .listen_arg = sockets,
@@ -138,6 +144,7 @@ static int run_parent(const struct options *o, struct args *a)
 				     .recheck_arg = a};
 
 	(void)snprintf(processes, sizeof(processes), "%d", o->processes);
+	(void)snprintf(auth_mode, sizeof(auth_mode), "%d", (int)o->auth_mode);
 	return parent_run(&setup);
 }
 
@@ -174,9 +181,16 @@ static int run_process(struct app *app, const struct args *a, uid_t peer_uid)
 	return serve_run(&setup);
 }
 
+/* One of several processes must not let in whom the others turn away: it waits for the restart. */
+static int refuse_mode(void)
+{
+	log_error("conf.refused", "error=\"[auth] mode has changed: that needs a restart\"");
+	return EX_TEMPFAIL;
+}
+
 int main(int argc, char **argv)
 {
-	struct args args = {.process = -1, .processes = -1, .sockets = -1};
+	struct args args = {.process = -1, .processes = -1, .sockets = -1, .auth_mode = -1};
 	struct app app = {0};
 	struct conf_error e;
 	uid_t peer_uid;
@@ -203,6 +217,8 @@ int main(int argc, char **argv)
 		r = EXIT_SUCCESS;
 	else if (bus_uid(app.options, &peer_uid) < 0)
 		r = args.process >= 0 ? EX_TEMPFAIL : EX_CONFIG;
+	else if (args.process >= 0 && (int)app.options->auth_mode != args.auth_mode)
+		r = refuse_mode();
 	else if (args.process >= 0)
 		return run_process(&app, &args, peer_uid);
 	else

@@ -23,9 +23,11 @@
 struct following {
 	struct follow *f;
 	struct transcript transcript;
-	bool live;  /* the log has been read up to here: what comes is printed */
-	bool ended; /* a turn has: the log is asked whether another one follows */
-	bool over;  /* cleared, or idle and that was waited for */
+	bool live;    /* the log has been read up to here: what comes is printed */
+	bool ended;   /* a turn has: the log is asked whether another one follows */
+	bool over;    /* cleared, or idle and that was waited for */
+	bool printed; /* something, since the last connection was made */
+	bool whole;   /* the last turn that ended did so with its answer */
 };
 
 static bool ends_turn(enum chat_event_type type, const json_t *payload)
@@ -51,8 +53,13 @@ static void print(struct following *g, const struct chat_event *e)
 	} else {
 		transcript_event(&g->transcript, e, payload);
 	}
+	g->printed = true;
 	g->over = e->type == CHAT_EVENT_SESSION_CLEARED;
-	g->ended = g->ended || g->over || ends_turn(e->type, payload);
+	if (ends_turn(e->type, payload)) {
+		g->ended = true;
+		g->whole = e->type == CHAT_EVENT_RESPONSE_END;
+	}
+	g->ended = g->ended || g->over;
 }
 
 static void on_event(void *arg, const struct msg_event *m)
@@ -143,27 +150,29 @@ static int view(struct following *g, struct bus_client *b)
 
 int follow(struct follow *f)
 {
-	struct following g = {.f = f};
+	struct following g = {.f = f, .whole = true};
 	int status = CTL_OK, tries = 0;
 
 	transcript_init(&g.transcript, f->reasoning);
 	while (status == CTL_OK && !g.over) {
-		const char *why;
-		struct bus_client *b =
-			bus_client_open(f->ctl->bus_dir, f->session_id, on_event, &g, &why);
+		const char *why = "it does not take the session up";
+		struct bus_client *b;
 
-		if (!b && ++tries > RETRY_MAX)
+		tries = g.printed ? 1 : tries + 1;
+		if (tries > RETRY_MAX)
 			return ctl_fail("%s: chatd can't be reached: %s", f->ctl->bus_dir, why);
-		if (!b || tries > 0)
+		if (tries == 2)
+			(void)ctl_fail("the worker of the session is away; waiting for it");
+		if (tries > 1)
 			(void)usleep(RETRY_US);
+		b = bus_client_open(f->ctl->bus_dir, f->session_id, on_event, &g, &why);
 		if (!b)
 			continue;
-		g.live = false;
+		g.live = g.printed = false;
 		status = view(&g, b);
 		bus_client_close(b);
-		tries = tries ? tries : 1; /* the next connection is not at once */
 	}
-	return status;
+	return status == CTL_OK && f->until_idle && !g.whole ? CTL_NO : status;
 }
 
 static uint64_t start_of_last_turn(struct log_reader *r, int64_t session)

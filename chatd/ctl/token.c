@@ -8,10 +8,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -194,6 +196,18 @@ static int revoke_tokens(const struct ctl *c, const char *path, const char *whic
 	return CTL_OK;
 }
 
+/* Two at a time would lose one's change. The folder is the lock: a file beside the tokens might be
+ * taken for tokens. Held until we end. */
+static int lock_folder(const char *path)
+{
+	auto_free char *copy = strdup(path);
+	int fd;
+
+	REQUIRE(copy);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -1 : flock(fd, LOCK_EX);
+}
+
 int token_main(struct ctl *c, int argc, char **argv)
 {
 	static const struct option options[] = {{"file", required_argument, NULL, 'f'},
@@ -209,6 +223,8 @@ int token_main(struct ctl *c, int argc, char **argv)
 	n = argc - optind;
 	if (sodium_init() < 0)
 		return ctl_fail("no random numbers");
+	if (n == 2 && lock_folder(path) < 0)
+		return ctl_fail("%s: %s", path, strerror(errno));
 	if (n == 2 && strcmp(argv[optind], "add") == 0)
 		return add_token(c, path, argv[optind + 1]);
 	if (n == 1 && strcmp(argv[optind], "list") == 0)

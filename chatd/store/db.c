@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -94,14 +95,26 @@ static int configure(struct db *db, bool durability_full)
 	return rc;
 }
 
+/* Root, who prunes or restores, leaves a gate that chatd can open: SQLite does so for its files. */
 static int open_gate(const char *path)
 {
 	auto_free char *gate = NULL;
+	struct stat log, it;
 	int fd;
 
 	REQUIRE(asprintf(&gate, "%s-gate", path) > 0);
 	fd = open(gate, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	if (geteuid() == 0 && stat(path, &log) == 0 && fstat(fd, &it) == 0 &&
+	    (it.st_uid != log.st_uid || it.st_gid != log.st_gid) &&
+	    fchown(fd, log.st_uid, log.st_gid) < 0) {
+		int why = errno;
+
+		(void)close(fd);
+		return -why;
+	}
+	return fd;
 }
 
 int db_open(const char *path, bool durability_full, struct db **ret_db, const char **ret_error)

@@ -149,10 +149,9 @@ int migrate(sqlite3 *db, char *error, size_t error_size)
 	bool empty;
 	int r = identify(db, &version, &empty, error, error_size);
 
-	if (r == 0 && version < SCHEMA_VERSION) {
+	if (r == 0 && version < SCHEMA_VERSION)
 		r = upgrade(db, version, error, error_size);
-		if (r == 0 && version > 0)
-			rewrite_if_small(db);
-	}
+	if (r == 0 && version > 0) /* also where a crash came between the two */
+		rewrite_if_small(db);
 	return r;
 }

@@ -9,12 +9,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "chatd/store/migrate.h"
 #include "common/clock.h"
 #include "common/limits.h"
 
-#define REST	   4 /* after each slice, so many times what it took: turns go first */
-#define LATER_US   20000
-#define MAX_LATERS 500 /* ten seconds in which somebody else always writes */
+#define REST	    4	    /* after each slice, so many times what it took: turns go first */
+#define REST_MAX_US 1000000 /* on a slow machine a slice is long for other reasons */
+#define LATER_US    20000
+#define MAX_LATERS  500 /* ten seconds in which somebody else always writes */
 
 static char error_text[512];
 
@@ -31,7 +33,23 @@ static void rest(int64_t us)
 	(void)nanosleep(&t, NULL); /* a signal ends it early: no harm */
 }
 
-/* db_open() would create it. */
+/* The schema version of the file, or -1. */
+static int version_of(const char *path)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *st = NULL;
+	int version = -1;
+
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+	    sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW)
+		version = sqlite3_column_int(st, 0);
+	(void)sqlite3_finalize(st);
+	(void)sqlite3_close(db);
+	return version;
+}
+
+/* db_open() would create it, or migrate it under a chatd of the older version that still runs. */
 static int open_existing(const char *path, struct db **ret, const char **ret_error)
 {
 	const char *why;
@@ -39,6 +57,8 @@ static int open_existing(const char *path, struct db **ret, const char **ret_err
 	*ret_error = error_text;
 	if (access(path, R_OK | W_OK) < 0)
 		return fail(path, strerror(errno));
+	if (version_of(path) < SCHEMA_VERSION)
+		return fail(path, "it is no event log, or of an older version: start chatd once");
 	if (db_open(path, true, ret, &why) != 0) {
 		(void)snprintf(error_text, sizeof(error_text), "%s", why);
 		return -1;
@@ -60,9 +80,11 @@ static int slices(struct retention *r, struct db *db, const char *path, prune_pr
 	int laters = 0;
 
 	for (;;) {
-		int64_t start = clock_mono_us();
+		int64_t start = clock_mono_us(), pause;
 		enum retention_outcome o = retention_slice(r, db, LIMIT_RETENTION_IDLE_US, true);
 
+		if (o == RETENTION_FULL)
+			return fail(path, "the disk is full");
 		if (o == RETENTION_FAILED)
 			return fail(path, "it can't be written");
 		if (o == RETENTION_LATER && ++laters > MAX_LATERS)
@@ -75,7 +97,8 @@ static int slices(struct retention *r, struct db *db, const char *path, prune_pr
 			return 0;
 		if (o == RETENTION_MORE)
 			laters = 0;
-		rest(o == RETENTION_LATER ? LATER_US : (clock_mono_us() - start) * REST);
+		pause = o == RETENTION_LATER ? LATER_US : (clock_mono_us() - start) * REST;
+		rest(pause > REST_MAX_US ? REST_MAX_US : pause);
 	}
 }
 

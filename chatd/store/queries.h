@@ -66,9 +66,9 @@ struct queue_row {
 int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const struct queue_row *q),
 		void *arg);
 
-/* Ids of sessions that retention has removed, and whose rows it has not taken out yet. A JSON array
- * of strings, or NULL on error. */
-json_t *query_removed(struct db *db);
+/* 1 if the session is there and not removed, 0 if retention took it out, -1 if that can't be read.
+ */
+int query_stands(struct db *db, int64_t session);
 
 /* The answer that this key got since `since` (wall ms): 1 with malloc'ed texts, 0, or -1. */
 int query_key(struct db *db, const char *owner, const char *key, int64_t since,

@@ -162,9 +162,17 @@ json_t *query_queued_idle(struct db *db)
 	return ids(db, SQL_SESSIONS_QUEUED, NULL);
 }
 
-json_t *query_removed(struct db *db)
+int query_stands(struct db *db, int64_t session)
 {
-	return ids(db, SQL_REMOVED, NULL);
+	sqlite3_stmt *st = db ? db_stmt(db, SQL_STANDS) : NULL;
+	int rc;
+
+	if (!st)
+		return -1;
+	(void)sqlite3_bind_int64(st, 1, session);
+	rc = sqlite3_step(st);
+	(void)sqlite3_reset(st);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 
 json_t *query_owner_active(struct db *db, const char *owner)

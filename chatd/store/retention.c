@@ -372,7 +372,7 @@ enum retention_outcome retention_slice(struct retention *r, struct db *db, int64
 	log_warning("retention.failed", "why=\"%s\"", sqlite3_errstr(rc));
 	r->stats.failures++;
 	r->phase = OVER;
-	return RETENTION_FAILED;
+	return (rc & 0xff) == SQLITE_FULL ? RETENTION_FULL : RETENTION_FAILED;
 }
 
 bool retention_is_behind(const struct retention *r)

@@ -50,6 +50,7 @@ enum retention_outcome {
 	RETENTION_DONE,	 /* the round is over */
 	RETENTION_MORE,	 /* call again, after a rest */
 	RETENTION_LATER, /* somebody else writes just now: nothing was done */
+	RETENTION_FULL,	 /* there is no room for it (logged): the round is over */
 	RETENTION_FAILED /* it can't be written (logged): the round is over, the next one may work
 			  */
 };

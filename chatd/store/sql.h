@@ -132,16 +132,18 @@
 	  "t.session = sessions.row AND t.generation > 0 ORDER BY t.generation DESC LIMIT 1) "     \
 	  "FROM sessions WHERE owner = ?1 AND removed_at IS NULL AND "                             \
 	  "(updated_at, row) < (?2, ?3) ORDER BY updated_at DESC, row DESC LIMIT ?4")              \
+	/* a partial index is used only where its own condition stands, word for word */           \
 	S(SESSIONS_PROCESSING, 0,                                                                  \
-	  "SELECT id FROM sessions WHERE state = 'processing'")                                    \
+	  "SELECT id FROM sessions WHERE state = 'processing' AND state <> 'idle'")                \
 	S(OWNER_ACTIVE, 0,                                                                         \
-	  "SELECT id FROM sessions WHERE owner = ?1 AND state <> 'idle'")                          \
+	  "SELECT id FROM sessions WHERE +owner = ?1 AND state <> 'idle'")                         \
 	S(OWNER_CHANGED, 0,                                                                        \
 	  "SELECT id FROM sessions WHERE owner = ?1 AND removed_at IS NULL AND updated_at >= ?2 "  \
 	  "ORDER BY updated_at DESC LIMIT ?3")                                                     \
 	S(SESSIONS_QUEUED, 0,                                                                      \
-	  "SELECT DISTINCT s.id FROM turns t JOIN sessions s ON s.row = t.session "                \
-	  "WHERE t.state = 'queued' AND s.state = 'idle'")                                         \
+	  "SELECT DISTINCT s.id FROM turns t CROSS JOIN sessions s ON s.row = t.session "          \
+	  "WHERE t.state IN ('queued', 'running', 'waiting') AND t.state = 'queued' AND "          \
+	  "s.state = 'idle'")                                                                      \
 	S(OPEN_TURNS, 0,                                                                           \
 	  "SELECT total(state = 'waiting'), total(state = 'queued') FROM turns "                   \
 	  "WHERE state IN ('queued', 'running', 'waiting')")                                       \
@@ -221,7 +223,7 @@
 	  "DELETE FROM turns WHERE row IN (SELECT row FROM turns WHERE session = ?1 "              \
 	  "ORDER BY generation LIMIT ?2)")                                                         \
 	S(KEEP_SESSION_ROW, 0, "DELETE FROM sessions WHERE row = ?1")                              \
-	S(REMOVED, 0, "SELECT id FROM sessions WHERE removed_at IS NOT NULL")                      \
+	S(STANDS, 0, "SELECT 1 FROM sessions WHERE row = ?1 AND removed_at IS NULL")               \
 	S(PAGE_COUNT, 0, "PRAGMA page_count")                                                      \
 	S(PAGE_SIZE, 0, "PRAGMA page_size")                                                        \
 	S(FREE_PAGES, 0, "PRAGMA freelist_count")                                                  \

@@ -14,7 +14,6 @@
 
 #include "chatd/worker/session.h"
 #include "common/clock.h"
-#include "common/json.h"
 #include "common/log.h"
 #include "common/require.h"
 
@@ -79,7 +78,7 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 	outcome = retention_slice(k->retention, event_log_db(w->log),
 				  busy ? LIMIT_RETENTION_SLICE_US : LIMIT_RETENTION_IDLE_US, false);
 	event_log_tidy(w->log, busy);
-	if (outcome == RETENTION_FAILED)
+	if (outcome == RETENTION_FAILED) /* a full disk says nothing against the connection */
 		event_log_distrust(w->log);
 	us = clock_mono_us() - start;
 	if (outcome == RETENTION_MORE || outcome == RETENTION_LATER) {
@@ -98,19 +97,10 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = ((struct keeper *)arg)->worker;
-	auto_json json_t *ids = NULL;
-	json_t *id;
-	size_t i;
+	struct session *s, *next;
 
-	if (HASH_COUNT(w->sessions) == 0)
-		return;
-	ids = query_removed(event_log_db(w->log));
-	json_array_foreach (ids, i, id) {
-		const char *text = json_string_value(id);
-		struct session *s;
-
-		HASH_FIND(hh, w->sessions, text, json_string_length(id), s);
-		if (s)
+	HASH_ITER (hh, w->sessions, s, next) {
+		if (s->log.row && query_stands(event_log_db(w->log), s->log.row) == 0)
 			session_removed(s);
 	}
 }

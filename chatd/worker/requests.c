@@ -70,11 +70,16 @@ static void get_session(struct worker *w, struct link *l, const struct msg *msg)
 	struct session *s = find_or_refuse(w, l, m->req, m->owner, m->session_id);
 	auto_session_row struct session_row row = {0};
 	json_t *o;
+	int r;
 
 	if (!s)
 		return;
-	if (query_session(event_log_db(w->log), s->log.id, &row) != 1) {
-		link_reply_fault(l, m->req, FAULT_LOG_UNAVAILABLE, NULL);
+	r = query_session(event_log_db(w->log), s->log.id, &row);
+	if (r == 0) /* retention took it out a moment ago */
+		session_removed(s);
+	if (r != 1) {
+		link_reply_fault(l, m->req,
+				 r == 0 ? FAULT_SESSION_NOT_FOUND : FAULT_LOG_UNAVAILABLE, NULL);
 		return;
 	}
 	if (s->log.pending == 0 && row.generation != s->generation) {

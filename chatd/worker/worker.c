@@ -183,10 +183,7 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 	}
 	if (p->worker.index == 0)
 		warn_of_unapplied(p->worker.options, o);
-	/* the path is the open log's: it can't change under it */
-	free(o->log_path);
-	o->log_path = p->worker.options->log_path;
-	p->worker.options->log_path = NULL;
+	options_keep(o, p->worker.options);
 	options_free(p->worker.options);
 	p->worker.options = o;
 	if (o->log_level)

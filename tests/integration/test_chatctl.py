@@ -93,6 +93,10 @@ def test_a_message_is_sent_followed_and_aborted(t):
     sid, turn = ok(t, "send", "-", stdin="from the shell").split()
     t.wait_idle(sid)
     tap.eq(t.log.turn(turn)["state"], "done", "state")
+    t.up.on("breaks off", upstream.cut(chunk("half")))
+    status, out, _ = ctl(t, "send", "--follow", "breaks off")
+    tap.eq(status, NO, f"status of a turn that failed: {out}")
+    assert "half" in out and "[error " in out, out
     t.up.on("never ends", hang(chunk("so far")))
     accepted = js(t, "send", "--session", sid, "never ends")
     tap.eq((accepted["session_id"], accepted["created"]), (sid, False), "accepted")

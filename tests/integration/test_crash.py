@@ -188,6 +188,29 @@ def test_a_worker_that_dies_again_and_again_is_started_with_back_off(t):
     still_works(t)
 
 
+def test_a_replaced_worker_keeps_the_log_that_the_others_have(t):
+    """DUR-6, RUN-1"""
+    t.up.on("before", upstream.text("kept"))
+    sid = t.say("before")["session_id"]
+    t.wait_idle(sid)
+    other = os.path.join(t.dir, "other.db")
+    with open(t.chatd_conf, encoding="utf-8") as f:
+        conf = f.read()
+    with open(t.chatd_conf, "w", encoding="utf-8") as f:
+        f.write(conf.replace(f"path = {t.db_path}", f"path = {other}"))
+    try:
+        t.chatd.process.send_signal(signal.SIGHUP)
+        until(lambda: "config.needs_restart" in t.chatd.log(), "the warning")
+        t.kill_workers()
+        t.wait_ready(30)
+        tap.eq(t.snapshot(sid)["content"], "kept", "the session is there")
+        assert not os.path.exists(other), "another log was made"
+    finally:
+        with open(t.chatd_conf, "w", encoding="utf-8") as f:
+            f.write(conf)
+        t.chatd.process.send_signal(signal.SIGHUP)
+
+
 def test_a_turn_whose_worker_died_ends_with_a_stated_end_for_who_comes_later(t):
     """FAF-2, FAF-7"""
     turn = t.say(t.up.on("die", upstream.drip(["one "] * 30, 60)))
