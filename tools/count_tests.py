@@ -13,6 +13,8 @@ import sys
 CASE = re.compile(r"^(not )?ok\b(.*)$", re.M)
 # what failed and what it says of itself; meson shows neither for TAP programs
 FAILED = re.compile(r"^not ok\b.*\n(?:#.*\n?)*", re.M)
+SKIPPED = re.compile(r"^ok\b *\d*(?: *- *)?(.*?)\s*#\s*skip\S*\s*(.*)$", re.M | re.I)
+PLAN = re.compile(r"^1\.\.0\s*#\s*skip\S*\s*(.*)$", re.M | re.I)
 FINE = ("OK", "EXPECTEDFAIL")
 
 
@@ -32,20 +34,36 @@ def count(test):
     return passed, failed, skipped
 
 
+def skips(test):
+    """One line for each skipped case, with its reason."""
+    out = test.get("stdout") or ""
+    cases = SKIPPED.findall(out)
+    if test["result"] == "SKIP" and not cases:
+        said = PLAN.search(out)
+        lines = (out + "\n" + (test.get("stderr") or "")).split("\n")
+        why = said.group(1) if said else next((line for line in reversed(lines) if line.strip()), "")
+        return ["%s: %s" % (test["name"], why.strip() or "no reason given")]
+    return ["%s: %s: %s" % (test["name"], case, why.strip() or "no reason given") for case, why in cases]
+
+
 def main():
     total = [0, 0, 0]
+    skipped = []
     for name in sys.argv[1:]:
         with open(name, encoding="utf-8") as log:
             for line in log:
                 test = json.loads(line)
                 got = count(test)
                 total = [a + b for a, b in zip(total, got)]
+                skipped += skips(test)
                 if got[1]:
                     print("failed: %s (%s, %d cases)" % (test["name"], test["result"], got[1]))
                     for case in FAILED.findall(test.get("stdout") or ""):
                         print("    " + case.rstrip().replace("\n", "\n    "))
-    if total[2]:
-        print("%d skipped" % total[2])
+    if skipped:
+        print("%d skipped" % len(skipped))
+    for line in skipped:
+        print("    " + line)
     print("%d passed, %d failed" % (total[0], total[1]))
     return 1 if total[1] or not total[0] else 0
 

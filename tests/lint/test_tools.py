@@ -17,14 +17,19 @@ def check(what, condition):
     failed += not condition
 
 
-def counted(*tests):
+def lines_for(*tests):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as log:
         for result, stdout in tests:
-            log.write(json.dumps({"name": "x", "result": result, "stdout": stdout}) + "\n")
+            log.write(json.dumps({"name": "suite / x", "result": result, "stdout": stdout}) + "\n")
         log.flush()
         r = subprocess.run([sys.executable, os.path.join(tree.root(), "tools/count_tests.py"), log.name],
                            capture_output=True, text=True, check=False)
-    return r.stdout.splitlines()[-1], r.returncode
+    return r.stdout.splitlines(), r.returncode
+
+
+def counted(*tests):
+    lines, status = lines_for(*tests)
+    return lines[-1], status
 
 
 check("TAP cases and plain tests are counted one by one",
@@ -36,6 +41,11 @@ check("a program that died after passing cases is a failure",
 check("a time-out without output is a failure", counted(("TIMEOUT", None)) == ("0 passed, 1 failed", 1))
 check("skipped cases count as neither",
       counted(("OK", "ok 1 - a\nok 2 - b # SKIP no node\n"), ("SKIP", "")) == ("1 passed, 0 failed", 0))
+check("each skipped case is named with its reason, before the last line",
+      lines_for(("OK", "1..3\nok 1 - a\nok 2 - b c # SKIP no node\nok 3 - d # skip\n"), ("SKIP", "1..0 # SKIP no chromium\n"),
+                ("SKIP", "no loop devices\n"), ("SKIP", None), ("SKIP", "ok 1 - e (X-1) # SKIP why\n1..1\n"))[0] == [
+          "6 skipped", "    suite / x: b c: no node", "    suite / x: d: no reason given", "    suite / x: no chromium",
+          "    suite / x: no loop devices", "    suite / x: no reason given", "    suite / x: e (X-1): why", "1 passed, 0 failed"])
 check("a run of nothing is not a success", counted() == ("0 passed, 0 failed", 1))
 
 packages = [line.split() for line in tree.text("tools/packages").splitlines()
