@@ -8,8 +8,8 @@ import { Proxy } from "./proxy.mjs";
 const { BASE_URL, CONTROL_URL } = process.env;
 const LIMIT = 30000 * Number(process.env.TIME_SCALE || 1);
 const control = (what) => fetch(CONTROL_URL + what, { method: "POST" });
-let seed = Number(process.env.SEED || Date.now() % 2 ** 31);
-console.log("# SEED=" + seed);
+const SEED = Number(process.env.SEED || Date.now() % 2 ** 31);
+let seed = SEED;
 const random = (n) => ((seed = (seed * 1103515245 + 12345) % 2147483648), Math.floor((seed / 2147483648) * n));
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -54,7 +54,8 @@ async function finish({ client, view, turn_id }, chunks) {
   client.close();
 }
 
-test("cut at 20 random points of an answer, nothing is missing and nothing twice (CLI-1, FAF-7, DUR-4)", async () => {
+test("cut at 20 random points of an answer, nothing is missing and nothing twice (CLI-1, FAF-7, DUR-4)", async (t) => {
+  t.diagnostic("SEED=" + SEED); // not before the first line of TAP
   const it = await talk(700);
   const points = Array.from({ length: 20 }, () => 8 * random(650)).sort((a, b) => a - b);
   for (const point of points) {

@@ -1,7 +1,20 @@
 // What the suites share: a clock that stands until it is moved, a server that is a function.
+import { webcrypto } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+// what browsers and node 20 have, and the client needs: so its suites run on Debian 12's node, too
+export const hasCrypto = Boolean(globalThis.crypto);
+globalThis.crypto ??= webcrypto;
+AbortSignal.any ??= (signals) => {
+  const any = new AbortController();
+  for (const s of signals) {
+    if (s.aborted) any.abort(s.reason);
+    else s.addEventListener("abort", () => any.abort(s.reason), { once: true });
+  }
+  return any.signal;
+};
 
 export const here = dirname(fileURLToPath(import.meta.url));
 export const golden = join(here, "..", "golden", "events");

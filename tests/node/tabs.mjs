@@ -55,7 +55,8 @@ class Browser extends World {
     for (const s of this.streams) if (s.sessions.has(session)) s.wire.send(frame(event));
   }
 
-  tab(options = {}) {
+  // forbid(tab) may change its environment
+  tab(options = {}, forbid = () => {}) {
     const world = this;
     const tab = { isFrozen: false, queue: [] };
     class Channel {
@@ -76,7 +77,7 @@ class Browser extends World {
       }
     }
     const signal = (tab.network = new AbortController()).signal;
-    tab.client = new ChatClient({ baseUrl: "http://h", ...options, environment: this.environment({
+    tab.environment = this.environment({
       locks: this.locks_.of(tab), BroadcastChannel: Channel,
       fetch: (url, init) => this.fetch(url, { ...init, signal: AbortSignal.any([init.signal, signal]) }),
       setTimeout: (fn, ms) => {
@@ -84,7 +85,9 @@ class Browser extends World {
         world.timers.push(timer);
         return timer;
       },
-    }) });
+    });
+    forbid(tab);
+    tab.client = new ChatClient({ baseUrl: "http://h", ...options, environment: tab.environment });
     tab.views = {};
     tab.show = (...sessions) => {
       for (const s of sessions) {
@@ -307,6 +310,45 @@ test("clients with a token share only under a name, and not with others (CLI-1)"
   await b.pass(100);
   assert.equal(b.streams.size, 4);
   await b.check();
+});
+
+test("where the browser refuses locks or the channel, each tab has streams of its own (CLI-1, FAF-6)", async () => {
+  const forbidden = () => new DOMException("storage is forbidden here", "SecurityError");
+  const ways = {
+    "locks later": (tab) => (tab.environment.locks = { request: () => Promise.reject(forbidden()) }),
+    "locks at once": (tab) => (tab.environment.locks = { request() { throw forbidden(); } }),
+    "the channel": (tab) => (tab.environment.BroadcastChannel = class { constructor() { throw forbidden(); } }),
+  };
+  for (const [way, forbid] of Object.entries(ways)) {
+    const b = new Browser();
+    for (const s of ["a", "b"]) b.say(s, s + ": ");
+    for (let i = 0; i < 2; i++) b.tab({}, forbid).show("a", "b", "ghost");
+    await b.pass(100);
+    assert.equal(b.streams.size, 4, way);
+    b.say("a", "more");
+    for (const s of [...b.streams]) s.wire.cut(b.streams.delete(s));
+    await b.pass(2000);
+    assert.deepEqual(b.tabs.map((t) => [t.text("a"), t.text("b"), t.state("a"), t.state("ghost")]), Array(2).fill(["a: more", "b: ", "live", "gone"]), way);
+    b.say("ghost", "born");
+    b.tabs[0].views.ghost.reconnect();
+    await b.pass(100);
+    assert.equal(b.tabs[0].text("ghost"), "born", way);
+    b.tabs.forEach((t) => t.client.close());
+    await b.pass(8000);
+    assert.deepEqual([b.streams.size, b.channels.size, b.errors], [0, 0, []], way);
+  }
+});
+
+test("a frame that can't be read, or of no session, is told by the view that it was for, and a snapshot follows (FAF-6)", async () => {
+  for (const data of ["{broken", '{"seq":9,"messages":7}']) {
+    const b = await browser(["a"], ["a"]);
+    for (const s of b.streams) s.wire.send("event: snapshot\ndata: " + data + "\n\n");
+    await b.pass(2000);
+    assert.deepEqual([b.errors.length, b.errors[0]?.code, b.requests.length], [1, "bad_event", 2]);
+    b.say("a", "on");
+    await b.pass(100);
+    await b.check();
+  }
 });
 
 test("state is the same as over a stream of its own (CLI-1)", async () => {

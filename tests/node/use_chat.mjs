@@ -132,6 +132,52 @@ test("prompts, queue, stop and withdraw (CLI-1, SDC-12)", async () => {
     ["/v1/sessions/s/abort", { turn_id: "t" }], ["/v1/messages", { on_busy: "queue", content: "more", session_id: "s" }]]);
 });
 
+test("what is said beside the conversation is there: notices while they last, notes for good (FAF-4, FAF-6)", async () => {
+  const it = await mount({ sessionId: "s" });
+  assert.deepEqual([it.chat.notice, it.chat.notes], [null, []]);
+  await it.send(snapshot + event("warning", 2, { code: "provider_retry", message: "again in 1 s" }));
+  const { notes } = it.chat;
+  assert.deepEqual(notes.map((n) => [n.level, n.code, n.text, n.turn_id]), [["warning", "provider_retry", "again in 1 s", "t"]]);
+  for (const code of ["persist_error", "worker_unavailable"]) {
+    await it.send(event("error", null, { code, message: "for now", fatal: false }));
+    assert.deepEqual([it.chat.notice, it.chat.status], [{ level: "error", code, message: "for now" }, "streaming"]);
+  }
+  assert.equal(it.chat.notes[0], notes[0]);
+  await it.send(event("response_chunk", 3, { content: "x" }));
+  assert.equal(it.chat.notice, null);
+  await it.send(event("warning", 4, { code: "refusal", message: "I won't" }) + event("response_end", 5, { stop_reason: "refusal" }));
+  assert.deepEqual([it.chat.messages.map((m) => m.role), it.chat.messages[1].refusal, it.chat.notes.map((n) => n.code)],
+    [["user", "assistant"], "I won't", ["provider_retry", "refusal"]]);
+});
+
+test("a queued message that is withdrawn is not on its way any more, also if its answer comes after that (API-4)", async () => {
+  const it = await mount({ sessionId: "s" });
+  const ended = (seq) => event("response_end", seq, { stop_reason: "stop" });
+  await it.send(snapshot + ended(2));
+  it.post = () => json(202, { ...accepted, turn_id: "q1", created: false });
+  await act(async () => void await it.chat.sendMessage("one"));
+  assert.equal(it.chat.status, "submitted");
+  await it.send(event("turn_queued", 3, { turn_id: "q1", content: "one" }));
+  assert.deepEqual([it.chat.status, it.chat.queue.length], ["ready", 1]);
+  await it.send(event("aborted", 4, { turn_id: "q1", reason: "withdrawn" }));
+  assert.deepEqual([it.chat.status, it.chat.queue.length, it.chat.messages.length], ["ready", 0, 2]);
+  let release;
+  it.post = () => new Promise((done) => (release = () => done(json(202, { ...accepted, turn_id: "q2", created: false }))));
+  let sent;
+  await act(async () => {
+    sent = it.chat.sendMessage("two");
+    await it.world.pass(0);
+  });
+  await it.send(event("turn_queued", 5, { turn_id: "q2", content: "two" }));
+  await it.send(event("aborted", 6, { turn_id: "q2", reason: "withdrawn" }));
+  assert.equal(it.chat.status, "submitted");
+  await act(async () => {
+    release();
+    await sent;
+  });
+  assert.equal(it.chat.status, "ready");
+});
+
 test("in strict mode, and from one session to another, there is one stream for what is shown (CLI-1)", async () => {
   const it = await mount({ sessionId: "s" }, { strict: true });
   await it.send(snapshot);

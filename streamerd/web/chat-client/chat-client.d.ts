@@ -45,6 +45,8 @@ export interface Session extends SessionInfo {
   /** Only from getSession. */
   last_seq?: number;
   turn_id?: string | null;
+  /** Only from listSessions: the state of its last turn, null before the first one. */
+  last_turn?: "queued" | "running" | "waiting" | "done" | "aborted" | "error" | null;
 }
 
 export type ToolStatus = "pending" | "waiting" | "running" | "done" | "failed" | "denied" | "incomplete" | "uncertain";
@@ -63,8 +65,11 @@ export interface ToolInvocation {
   /** 0 to 1, while it runs and says so. */
   readonly progress?: number;
   readonly message?: string | null;
+  /** How many characters (code points) of the answer's text stand before it; missing where that is not known. */
+  readonly at?: number;
   /** Only for calls that were seen live. */
   readonly started_at?: string;
+  /** Once it ended, where it ran. */
   readonly duration_ms?: number;
 }
 
@@ -298,7 +303,7 @@ export interface ClientOptions {
   sendPatience?: number;
   /**
    * Browsers: one connection for all tabs that give the same name, for the same `baseUrl`. Default: on, unless there is a
-   * `token` or there are `headers` (then name the user who they speak for), or Web Locks or BroadcastChannel are missing. false: off.
+   * `token` or there are `headers` (then name the user who they speak for), or Web Locks or BroadcastChannel are missing or refused. false: off.
    */
   share?: string | false;
   /** Replaces clock, fetch and the browser's parts in tests. */

@@ -18,6 +18,7 @@
 //	bye   {tab}
 //
 // A leader that a browser froze with its tab beats no more: whoever misses it takes the lock from it.
+// A browser that refuses locks or the channel (storage forbidden for this site) leaves a tab on its own.
 import { ChatError, connection } from "./chat-stream.js";
 
 const MAX_SESSIONS = 200; // their ids and cursors in one request; a browser shows a handful
@@ -58,10 +59,12 @@ function unpackError(e) {
   return e && Object.assign(new ChatError(e.status, e.code, e.message, e.details), { retryAfter: e.retryAfter });
 }
 
-// Whose a frame is. The server puts it first; anything else is read whole.
+// Whose a frame is. The server puts it first; anything else is read whole. Throws if it does not say.
 function sessionOf(data) {
   const found = /^\{"session_id":"([^"\\]+)"/.exec(data);
-  return found ? found[1] : JSON.parse(data).session_id;
+  const session = found ? found[1] : JSON.parse(data).session_id;
+  if (typeof session !== "string") throw new Error("a frame of no session");
+  return session;
 }
 
 // What only the leader has: what each tab wants, how far the stream is, and the stream.
@@ -246,6 +249,7 @@ export class Shared {
   #watch = null;
   #isHeld = false; // has this tab its own lock?
   #isDue = false; // is a want about to be sent?
+  #alone = null; // Own, once sharing was refused
 
   constructor(client, env, name, silence) {
     this.#client = client;
@@ -255,14 +259,15 @@ export class Shared {
   }
 
   attach(view) {
-    const handle = { view, isDue: true, isGone: false, timer: null };
+    if (this.#alone) return this.#alone.attach(view);
+    const handle = { view, isDue: true, isGone: false, timer: null, own: null };
     this.#handles.add(handle);
     if (!this.#channel) this.#start();
     this.#want();
-    view.change(this.#last.state === "gone" ? connection("connecting") : this.#last);
+    if (!handle.own) view.change(this.#last.state === "gone" ? connection("connecting") : this.#last);
     return {
       again: () => this.#again(handle),
-      wake: (isNew) => this.#say({ type: "wake", isNew }, () => this.#leader.wake(isNew)),
+      wake: (isNew) => (handle.own ? handle.own.wake(isNew) : this.#say({ type: "wake", isNew }, () => this.#leader.wake(isNew))),
       detach: () => this.#detach(handle),
     };
   }
@@ -272,40 +277,61 @@ export class Shared {
     handle.timer = null;
     handle.isDue = true;
     handle.isGone = false;
-    this.#want();
+    if (handle.own) handle.own.again();
+    else if (this.#alone) handle.own = this.#alone.attach(handle.view);
+    else this.#want();
   }
 
   #detach(handle) {
     this.#env.clearTimeout(handle.timer);
     if (!this.#handles.delete(handle)) return;
-    if (this.#handles.size) this.#want();
+    if (this.#alone) handle.own?.detach();
+    else if (this.#handles.size) this.#want();
     else this.#end();
+  }
+
+  // Sharing is refused here: a stream for each view from now on. That it was ended (AbortError) is no refusal.
+  #refused(error, stop) {
+    if (error?.name === "AbortError" || stop !== this.#stop || this.#alone) return;
+    if (!(error instanceof DOMException)) this.#env.reportError(error);
+    this.#alone = new Own(this.#client);
+    this.#end();
+    for (const handle of [...this.#handles]) if (!handle.isGone) this.#again(handle);
   }
 
   // --- life ---
 
   #start() {
     this.#stop = new AbortController();
-    this.#channel = new this.#env.BroadcastChannel(this.#name);
+    try {
+      this.#channel = new this.#env.BroadcastChannel(this.#name);
+    } catch (error) {
+      this.#refused(error, this.#stop);
+      return;
+    }
     this.#channel.onmessage = ({ data }) => this.#hear(data);
     this.#last = connection("connecting");
-    const stop = this.#stop.signal;
+    const stop = this.#stop;
     // held while this tab is there: so the leader learns of its end, however it comes; and held before the
     // leader hears of this tab, for it would get the lock at once and take that for the end
     this.#isHeld = false;
-    this.#env.locks
-      .request(this.#tabLock(this.#tab), { signal: stop }, () => {
-        this.#isHeld = true;
-        this.#want();
-        return new Promise((done) => stop.addEventListener("abort", done));
-      })
-      .catch(() => {});
+    const hold = () => {
+      this.#isHeld = true;
+      this.#want();
+      return new Promise((done) => stop.signal.addEventListener("abort", done));
+    };
+    this.#lock(this.#tabLock(this.#tab), { signal: stop.signal }, hold).catch((error) => this.#refused(error, stop));
     this.#apply();
     this.#listenFor();
   }
 
   #tabLock(tab) {
     return this.#name + " tab " + tab;
+  }
+
+  // A request that fails at once fails like one that fails later.
+  async #lock(name, options, hold) {
+    return this.#env.locks.request(name, options, hold);
   }
 
   // Asks for the lead, or takes it from who has it.
@@ -321,12 +347,12 @@ export class Shared {
         this.#lead();
       });
     };
-    this.#env.locks.request(this.#name, isTaken ? { steal: true } : { signal: asking.signal }, hold).catch((error) => {
+    this.#lock(this.#name, isTaken ? { steal: true } : { signal: asking.signal }, hold).catch((error) => {
       if (stop !== this.#stop) return;
       if (mine && mine === this.#release) { // it was taken from this tab
         this.#resign();
         this.#apply();
-      } else if (error?.name !== "AbortError") this.#env.reportError(error);
+      } else this.#refused(error, stop);
     });
   }
 
@@ -341,11 +367,12 @@ export class Shared {
   #seen(tab) {
     if (this.#known.has(tab)) return;
     this.#known.add(tab);
+    const stop = this.#stop;
     const gone = () => {
       this.#known.delete(tab);
       this.#leader?.leave(tab);
     };
-    this.#env.locks.request(this.#tabLock(tab), { signal: this.#stop.signal }, gone).catch(() => {});
+    this.#lock(this.#tabLock(tab), { signal: stop.signal }, gone).catch((error) => this.#refused(error, stop));
   }
 
   #resign() {
@@ -365,8 +392,8 @@ export class Shared {
     this.#asking?.abort();
     this.#stop.abort();
     this.#stop = null;
-    this.#channel.onmessage = null;
-    this.#channel.close();
+    if (this.#channel) this.#channel.onmessage = null;
+    this.#channel?.close();
     this.#channel = null;
   }
 

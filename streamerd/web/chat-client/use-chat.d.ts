@@ -1,6 +1,7 @@
 // The contract of use-chat.js. It needs React 18 or newer.
 import type {
-  Accepted, Answer, ChatClient, ChatError, Connection, Content, ContentPart, NewMessage, Prompt, QueuedMessage, SendOptions, ToolInvocation, Usage,
+  Accepted, Answer, ChatClient, ChatError, ChatState, Connection, Content, ContentPart, NewMessage, NoteEntry, Prompt, QueuedMessage, SendOptions,
+  ToolInvocation, Usage,
 } from "./chat-client.js";
 
 export type MessagePart = ContentPart | { type: "reasoning"; text: string } | { type: "tool"; tool: ToolInvocation };
@@ -20,6 +21,8 @@ export interface ChatMessage {
   readonly reasoning?: string;
   readonly tools?: readonly ToolInvocation[];
   readonly error?: { readonly code: string; readonly message: string } | null;
+  /** The model declined, and said this of it. */
+  readonly refusal?: string | null;
   readonly stopReason?: string | null;
   readonly usage?: Usage | null;
 }
@@ -47,6 +50,10 @@ export interface UseChat {
   /** Does not reject: null, and `error`, if it could not be sent. */
   sendMessage(message: Content | { text: string } | Omit<NewMessage, "session_id">, options?: SendOptions): Promise<Accepted | null>;
   stop(): Promise<unknown>;
+  /** How things are at the moment, e.g. `worker_unavailable`, `persist_error`; null with the next event. Show it: the turn may stand still. */
+  readonly notice: ChatState["notice"];
+  /** What happened beside the conversation, e.g. `provider_retry`, `refusal`, by `turn_id`. */
+  readonly notes: readonly NoteEntry[];
   readonly prompts: readonly Prompt[];
   resolve(promptId: string, answer: Answer): Promise<unknown>;
   readonly queue: readonly QueuedMessage[];

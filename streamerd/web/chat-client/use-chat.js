@@ -1,7 +1,7 @@
 // useChat: a session of a ChatClient in React, under the names its users know. What is shown is what the server said:
 // no message appears before its event, so all tabs show the same. There is no `regenerate`: the server can't take an answer back,
 // and to ask again is to send again. The contract is use-chat.d.ts.
-import { useCallback, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { initialState, plainText, runningAnswer } from "./chat-client.js";
 
 const nothing = Object.freeze({ chat: initialState(), connection: Object.freeze({ state: "closed", error: null }) });
@@ -19,7 +19,7 @@ function messageOf(entry) {
       ...(entry.tools ?? []).map((tool) => ({ type: "tool", tool })),
       ...(isUser && Array.isArray(entry.content) ? entry.content : content ? [{ type: "text", text: content }] : []),
     ],
-    ...(isUser ? {} : { reasoning: String(entry.reasoning), tools: entry.tools, state: entry.state, error: entry.error, stopReason: entry.stop_reason, usage: entry.usage }),
+    ...(isUser ? {} : { reasoning: String(entry.reasoning), tools: entry.tools, state: entry.state, error: entry.error, refusal: entry.refusal, stopReason: entry.stop_reason, usage: entry.usage }),
   };
   made.set(entry, message);
   return message;
@@ -44,11 +44,13 @@ export function useChat({ client, sessionId = null, defaults, onSession } = {}) 
   const state = useSyncExternalStore(view?.subscribe ?? never, read, read);
   const { pending, error } = sent.session === id ? sent : { pending: null, error: null };
   const latest = useRef(null);
+  const seen = useRef(new Set()); // turns of the chat, since the last message was sent
   latest.current = { client, id, view, pending, defaults, onSession };
 
   const sendMessage = useCallback(async (message, options) => {
     const now = latest.current;
     const { text, ...rest } = typeof message === "string" || Array.isArray(message) ? { content: message } : message;
+    seen.current.clear();
     setSent({ session: now.id, pending: { turn: null }, error: null });
     try {
       const accepted = await now.client.send({ on_busy: now.id ? "queue" : undefined, ...now.defaults, ...(text === undefined ? {} : { content: text }), ...rest,
@@ -72,11 +74,19 @@ export function useChat({ client, sessionId = null, defaults, onSession } = {}) 
   const clearError = useCallback(() => setSent((s) => ({ ...s, error: null })), []);
 
   const { chat, connection } = state;
+  // a message is on its way until its turn was seen; one that was withdrawn leaves no trace
+  useEffect(() => {
+    if (!pending) return;
+    for (const { turn_id } of [...chat.queue, ...chat.entries]) seen.current.add(turn_id);
+    if (pending.turn && seen.current.has(pending.turn)) setSent((s) => (s.pending === pending ? { ...s, pending: null } : s));
+  }, [pending, chat.queue, chat.entries]);
+
+  const notes = useMemo(() => chat.entries.filter((e) => e.kind === "note"), [chat.entries]);
   const messages = useMemo(() => chat.entries.filter((e) => e.kind !== "note").map(messageOf), [chat.entries]);
   const last = chat.entries.findLast((e) => e.kind !== "note");
   return {
     id, messages, sendMessage, stop, status: statusOf(state, pending, error),
     error: error ?? (connection.state === "gone" ? connection.error : last?.state === "error" ? last.error : null),
-    prompts: chat.prompts, resolve, queue: chat.queue, withdraw, connection, clearError,
+    notice: chat.notice, notes, prompts: chat.prompts, resolve, queue: chat.queue, withdraw, connection, clearError,
   };
 }
