@@ -110,13 +110,54 @@ test("the operator's view follows what the server does (OPS-5, CLI-2)", async ()
   const ops = await open(url + "ops");
   await say(page, "grow slowly");
   const plot = (name) => ops.locator(".plot", { has: ops.getByRole("heading", { name, exact: true }) });
-  await until("a turn runs", async () => /running 1\b/.test(await plot("Turns").locator("svg[role=img]").getAttribute("aria-label")));
-  await until("events flow", async () => Number(/stored ([\d.]+)/.exec(await plot("Events").locator("svg[role=img]").getAttribute("aria-label"))?.[1]) > 5);
+  const wanted = { Turns: 3, "Turns begun and ended": 3, Workers: 3, Viewers: 2, Events: 2, "Bytes to viewers": 1, "Time of a commit": 2, Tokens: 2, Errors: 3, Requests: 2 };
+  await plot("Requests").waitFor();
+  assert.deepEqual(await ops.locator(".plot").evaluateAll((all) =>
+    Object.fromEntries(all.map((p) => [p.querySelector("h2").textContent, p.querySelectorAll(".legend li").length]))), wanted, "every plot, with each of its lines");
+  const said = (name) => plot(name).locator("svg[role=img]").getAttribute("aria-label");
+  await until("a turn runs", async () => /running 1\b/.test(await said("Turns")));
+  await until("events flow", async () => Number(/stored ([\d.]+)/.exec(await said("Events"))?.[1]) > 5);
   await until("there is a line", async () => /^M[\d. ]+L/.test(await plot("Events").locator("path.line").first().getAttribute("d")));
   await plot("Events").locator("summary").click();
   assert.match(await plot("Events").locator("tbody tr").first().innerText(), /\d\/s/);
   await ops.locator("summary", { hasText: "All figures" }).click();
-  await ops.locator("#all-rows tr", { hasText: "chatd_commits_total" }).waitFor();
+  await ops.locator("#all-rows tr", { hasText: "chatd_commit_seconds_count" }).first().waitFor();
+  await ended(page);
+  await say(page, "provider fails");
+  const grew = async (name, line) => new RegExp(line + " (?!0/s)[\\d.]+\\S*/s").test(await said(name));
+  let failed = false, asked = false, spent = false;
+  await until("what ended, failed and was spent is seen", async () => {
+    failed ||= await grew("Errors", "turns");
+    asked ||= await grew("Errors", "providers");
+    spent ||= await grew("Tokens", "out");
+    return failed && asked && spent;
+  });
+});
+
+test("the operator's view says that it is paused, also after a read that ends meanwhile (CLI-2)", async () => {
+  const ops = await open(url + "ops");
+  await ops.locator('#connection[data-state="live"]').waitFor();
+  let release;
+  const held = new Promise((done) => (release = done));
+  let isAsked = false;
+  await ops.route(/\/metrics/, async (route) => {
+    isAsked = true;
+    await held;
+    await route.continue();
+  });
+  await until("a read is under way", () => isAsked);
+  const answered = ops.waitForResponse(/\/metrics/);
+  await button(ops, "Pause").click();
+  const said = () => ops.locator("#connection-text").textContent();
+  assert.match(await said(), /^paused at \d\d:\d\d:\d\d$/);
+  const rows = () => ops.locator("#plots .plot").first().locator("tbody tr").count();
+  const before = await rows();
+  release();
+  await (await answered).finished();
+  await until("it is drawn", async () => (await rows()) > before);
+  assert.match(await said(), /^paused at /);
+  await button(ops, "Pause").click();
+  await ops.locator('#connection[data-state="live"]').waitFor();
 });
 
 test("no page broke the policy, failed in a script, or asked another server (SEC-5)", () => {

@@ -211,6 +211,35 @@ test("a server that wants a token gets one, and it is forgotten on demand (SEC-2
   await page.locator("#token").waitFor();
 });
 
+test("a token is good until the page is closed where the browser forbids storage (SEC-2, FAF-6)", async () => {
+  const page = await open();
+  await say(page, "demo: hello");
+  await ended(page);
+  await page.context().addInitScript(() => {
+    for (const name of ["sessionStorage", "localStorage"]) {
+      Object.defineProperty(window, name, { get() { throw new DOMException("forbidden here", "SecurityError"); } });
+    }
+    navigator.locks.request = () => Promise.reject(new DOMException("forbidden here", "SecurityError"));
+  });
+  await page.context().route(/\/v1\//, (route) => (route.request().headers().authorization === "Bearer right-token" ? route.continue()
+    : route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "a valid token is needed" } } })));
+  await page.reload();
+  for (const token of ["wrong-token", "right-token"]) {
+    await page.locator("#token").fill(token);
+    await page.keyboard.press("Enter");
+    if (token === "wrong-token") await page.getByText("The server did not accept this token.").waitFor();
+  }
+  await answer(page).waitFor();
+  await connected(page);
+  assert.equal(await page.locator("#login").isVisible(), false);
+  await page.locator("#list a", { hasText: "demo: hello" }).first().waitFor();
+  await say(page, "demo: again");
+  await until("the second answer", async () => (await page.locator(".assistant").count()) === 2);
+  await ended(page);
+  await button(page, "Sign out").click();
+  await page.locator("#token").waitFor();
+});
+
 test("a stop for a turn that does not run any more gets a snapshot (FAF-6)", async () => {
   const page = await open();
   await say(page, "ask me");
@@ -243,7 +272,7 @@ test("a worker that stays away is told, and so is that it is back (FAF-6)", asyn
   await say(page, "grow slowly");
   await until("text", async () => (await words(page)).length > 20);
   await ask("stop-chatd");
-  await page.getByText(/worker of this session is not reachable/).waitFor();
+  await page.locator("#notice", { hasText: /worker of this session is not reachable/ }).waitFor();
   await ask("start-chatd");
   await ended(page);
   await until("it is not said any more", async () => !(await page.locator("#notice").isVisible()));

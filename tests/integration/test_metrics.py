@@ -1,4 +1,4 @@
-"""/metrics: the form, checked strictly; what each number counts; and that dashboard and alerts name nothing else."""
+"""/metrics: the form, checked strictly; what each number counts; and that dashboard, alerts and /ops name nothing else."""
 
 import json
 import os
@@ -33,8 +33,9 @@ def test_an_idle_system_tells_every_family(up):
         assert m["chatd_db_bytes"].value() >= m["chatd_db_used_bytes"].value() > 4096
         tap.eq(m["chatd_build_info"].value(worker="1"), 1, "version")
         text = json.dumps(sorted(m))
-        for path in ("grafana-dashboard.json", "prometheus-alerts.yml"):
-            with open(os.path.join(TOP, "systemd", "examples", path), encoding="utf-8") as f:
+        for path in ("systemd/examples/grafana-dashboard.json", "systemd/examples/prometheus-alerts.yml",
+                     "streamerd/web/page/ops.js"):
+            with open(os.path.join(TOP, path), encoding="utf-8") as f:
                 named = set(re.findall(r"\b(?:chatd|streamerd)_[a-z_]+", f.read()))
             assert len(named) > 8, named
             for name in named:

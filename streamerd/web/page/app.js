@@ -11,7 +11,7 @@ import { $, setLine, setText } from "./dom.js";
 import { shortcuts } from "./keys.js";
 import { SessionList } from "./list.js";
 import { following } from "./scroll.js";
-import { forget, group, login, token } from "./token.js";
+import { forget, group, isKept, login, token } from "./token.js";
 import { Transcript } from "./transcript.js";
 
 const SNAPSHOT_MESSAGES = 50; // what a snapshot holds at most: with so many there may be older ones
@@ -19,7 +19,8 @@ const SNAPSHOT_MESSAGES = 50; // what a snapshot holds at most: with so many the
 const nothing = { chat: initialState(), connection: { state: "closed" } };
 
 // all tabs of the same person share one connection: a browser allows six to a host
-const client = new ChatClient({ baseUrl: new URL(".", location.href).pathname.replace(/\/$/, ""), token, share: group() });
+const connect = () => new ChatClient({ baseUrl: new URL(".", location.href).pathname.replace(/\/$/, ""), token, share: group() });
+let client = connect();
 let view = null;
 let leave = () => {};
 let drawn = nothing; // what is on the screen
@@ -254,10 +255,27 @@ function toPrompt() {
   (first.querySelector("input, textarea, button") ?? first).focus();
 }
 
+// With a token. Where the browser forbids storage a reload would forget it: only what was begun without it is begun anew.
+function signedIn() {
+  if (isKept()) {
+    location.reload();
+    return;
+  }
+  const id = view?.id ?? null;
+  leave();
+  leave = () => {};
+  view = null;
+  client.close();
+  client = connect();
+  $("sign-out").hidden = false;
+  show(id);
+  list.look();
+}
+
 // --- joining ---
 
 const scroll = following($("log"), $("latest"));
-const form = login(() => location.reload());
+const form = login(signedIn);
 const transcript = new Transcript($("entries"), {
   resolve: (prompt, answer) => view.resolve(prompt, answer),
   retry,
@@ -265,7 +283,7 @@ const transcript = new Transcript($("entries"), {
 });
 const composer = new Composer({ send, stop, problem, withdraw: (turn) => view.withdraw(turn) });
 const bar = new ConnectionBar(() => view?.reconnect(), schedule);
-const list = new SessionList(client, {
+const list = new SessionList(() => client, {
   open,
   refused: () => form.show(),
   drawn: (n) => {
@@ -280,7 +298,6 @@ $("older").addEventListener("click", older);
 $("side-open").addEventListener("click", () => drawer(true));
 $("side-close").addEventListener("click", () => drawer(false));
 $("shade").addEventListener("click", () => drawer(false));
-$("sign-out").hidden = !token();
 $("sign-out").addEventListener("click", () => {
   forget();
   location.reload();
@@ -305,6 +322,7 @@ window.addEventListener("unhandledrejection", (e) => failed(e.reason));
 window.addEventListener("hashchange", fromAddress);
 window.addEventListener("popstate", fromAddress);
 
+$("sign-out").hidden = !token();
 list.look();
 fromAddress();
 draw();

@@ -47,7 +47,7 @@ export class SessionList {
   #again = false;
   #problem = "";
 
-  // actions: open(id), refused(error), drawn(how many others wait)
+  // client(): the one there is now; actions: open(id), refused(error), drawn(how many others wait)
   constructor(client, actions) {
     this.#client = client;
     this.#actions = actions;
@@ -69,12 +69,13 @@ export class SessionList {
     }
     this.#isBusy = true;
     clearTimeout(this.#timer);
+    const client = this.#client();
     try {
-      await this.#read();
+      await this.#read(client);
       this.#problem = "";
     } catch (error) {
       this.#problem = error.status === 401 ? "" : "The list can't be read: " + error.message;
-      if (error.status === 401) this.#actions.refused(error);
+      if (error.status === 401 && client === this.#client()) this.#actions.refused(error);
     }
     this.#isBusy = false;
     this.#draw();
@@ -84,11 +85,11 @@ export class SessionList {
     else this.#timer = setTimeout(() => document.visibilityState === "visible" && this.look(), LOOK_MS);
   }
 
-  async #read() {
+  async #read(client) {
     const found = new Map();
     let cursor;
     for (let i = 0; i < this.#pages; i++) {
-      const page = await this.#client.listSessions({ limit: PAGE, cursor }, { patience: 0 });
+      const page = await client.listSessions({ limit: PAGE, cursor }, { patience: 0 });
       for (const s of page.sessions) found.set(s.id, s);
       cursor = page.next ?? undefined;
       if (!cursor) break;

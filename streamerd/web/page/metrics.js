@@ -33,13 +33,21 @@ export function total(sample, pattern) {
   return sum;
 }
 
-// Growth per second between two samples. A counter that went back began anew: a process was restarted.
-export function rate(from, to, pattern) {
+// Of whom a figure is. A worker tells a counter with labels from its first count on: that one grew from 0. But if nothing was
+// known of the worker before, how its figures grew isn't either.
+function wasTold(sample, key) {
+  const worker = /\bworker="[^"]*"/.exec(key)?.[0];
+  return sample.types.has(nameOf(key)) && (!worker || [...sample.values.keys()].some((k) => k.includes(worker)));
+}
+
+// Growth per second between two samples, of those with these labels. A counter that went back began anew: a process was restarted.
+export function rate(from, to, pattern, labels = /^/) {
   let sum = null;
   for (const [key, value] of to.values) {
-    if (!pattern.test(nameOf(key))) continue;
+    if (!pattern.test(nameOf(key)) || !labels.test(key)) continue;
     const before = from.values.get(key);
-    sum = (sum ?? 0) + (before === undefined ? 0 : value >= before ? value - before : value);
+    const isKnown = before !== undefined || wasTold(from, key);
+    sum = (sum ?? 0) + (!isKnown ? 0 : value >= (before ?? 0) ? value - (before ?? 0) : value);
   }
   return sum === null || to.at <= from.at ? null : sum / ((to.at - from.at) / 1000);
 }

@@ -1,8 +1,8 @@
 // The operator's view: what /metrics says, read every 2 s and drawn over five minutes.
 //
-// Nothing is kept anywhere but in this tab: for longer times there is Prometheus. Which figures there are
-// is the server's business: each plot takes what matches its patterns, a line that nothing matches is left
-// out, and the table below has all.
+// Nothing is kept anywhere but in this tab: for longer times there is Prometheus. A line whose figures the
+// server does not have is left out, as all of chatd's while no worker answers; the table below has all.
+// The names are held to the list in .lore/specs/metrics.md by a test.
 import { $, count, el, keep, setText } from "./dom.js";
 import { helpOf, nameOf, parse, quantile, rate, total, typeOf } from "./metrics.js";
 import { Plot } from "./plot.js";
@@ -19,45 +19,53 @@ const perSecond = (v) => (v === 0 ? "0" : number(v)) + "/s";
 const bytes = (v) => (v >= 1e6 ? (v / 1e6).toFixed(1) + " MB" : v >= 1e3 ? (v / 1e3).toFixed(1) + " kB" : Math.round(v) + " B") + "/s";
 const milliseconds = (v) => (v >= 0.1 ? Math.round(v * 1000) : Number((v * 1000).toPrecision(2))) + " ms";
 
-const gauge = (label, pattern) => ({ label, of: (from, to) => total(to, pattern) });
-const growth = (label, pattern) => ({ label, of: (from, to) => rate(from, to, pattern) });
-const timing = (label, name, q) => ({ label, of: (from, to) => quantile(from, to, name, q), names: new RegExp("^" + name + "_bucket$") });
+const any = (...names) => new RegExp("^(" + names.join("|") + ")$");
+const isThere = (sample, names) => [...sample.types.keys()].some((name) => names.test(name));
+
+// A label that was never counted is 0, not unknown.
+const counted = (value, sample, names) => value ?? (isThere(sample, names) ? 0 : null);
+const gauge = (label, names) => ({ label, names, of: (from, to) => total(to, names) });
+const growth = (label, names, labels) => ({ label, names, of: (from, to) => counted(rate(from, to, names, labels), to, names) });
+const timing = (label, name, q) => ({ label, names: new RegExp("^" + name + "$"), of: (from, to) => quantile(from, to, name, q) });
 
 const plots = [
-  ["Turns", number, [gauge("running", /_turns_(active|running)$/), gauge("waiting", /_turns_waiting$/), gauge("queued", /_turns_queued$/)]],
-  ["Turns begun and ended", perSecond, [growth("begun", /_turns_started_total$/), growth("done", /_turns_done_total$/),
-    growth("stopped or failed", /_turns_(aborted|failed)_total$/)]],
+  ["Turns", number, [gauge("running", /^chatd_turns_running$/), gauge("waiting", /^chatd_turns_waiting$/), gauge("queued", /^chatd_turns_queued$/)]],
+  ["Turns begun and ended", perSecond, [growth("begun", /^chatd_turns_started_total$/), growth("done", /^chatd_turns_total$/, /outcome="done"/),
+    growth("stopped or failed", /^chatd_turns_total$/, /outcome="(aborted|error)"/)]],
   ["Workers", number, [gauge("there", /^chatd_workers$/), gauge("answering", /^chatd_workers_up$/), gauge("able to write", /^chatd_workers_writable$/)]],
   ["Viewers", number, [gauge("streams", /^streamerd_viewers$/), gauge("sessions", /^streamerd_feeds$/)]],
   ["Events", perSecond, [growth("stored", /^chatd_events_stored_total$/), growth("delivered", /^streamerd_deliveries_total$/)]],
   ["Bytes to viewers", bytes, [growth("written", /^streamerd_bytes_out_total$/)]],
   ["Time of a commit", milliseconds, [timing("median", "chatd_commit_seconds", 0.5), timing("99 %", "chatd_commit_seconds", 0.99)]],
-  ["Tokens", perSecond, [growth("in", /_input_tokens_total$/), growth("out", /_output_tokens_total$/)]],
-  ["Errors", perSecond, [growth("chatd", /^chatd_.*(fail|error|lost|crash).*_total$/), growth("streamerd", /^streamerd_.*(unanswered|losses|full).*_total$/)]],
-  ["Requests", perSecond, [growth("all", /^streamerd_requests_total$/),
-    { label: "5xx", of: (from, to) => rate(only(from, /5xx/), only(to, /5xx/), /^streamerd_requests_total$/), names: /^streamerd_requests_total$/ }]],
+  ["Tokens", perSecond, [growth("in", /^chatd_tokens_total$/, /kind="input"/), growth("out", /^chatd_tokens_total$/, /kind="output"/)]],
+  ["Errors", perSecond, [growth("turns", /^chatd_turn_errors_total$/), growth("providers", /^chatd_provider_requests_total$/, /outcome="(?!answered")/),
+    growth("log and processes", any("chatd_log_failures_total", "chatd_log_read_failures_total", "chatd_worker_restarts_total",
+      "streamerd_bus_losses_total", "streamerd_bus_unanswered_total", "streamerd_connections_full_total"))]],
+  ["Requests", perSecond, [growth("all", /^streamerd_requests_total$/), growth("5xx", /^streamerd_requests_total$/, /5xx/)]],
 ];
 
-const only = (sample, labels) => ({ ...sample, values: new Map([...sample.values].filter(([key]) => labels.test(key))) });
-
-let samples = []; // {at, values, types, helps}, oldest first
+let samples = []; // {at, values, types, helps, told: Map of line → what it showed}, oldest first
 let drawn = null; // [[Plot, lines]], made when it is known which figures there are
-let isPaused = false;
+let pausedAt = null;
 let timer = 0;
 
 const form = login(() => look());
 
-function say(text, isBad) {
+function say(text, state) {
   setText($("connection-text"), text);
-  $("connection").dataset.state = isBad ? "retrying" : "live";
+  $("connection").dataset.state = state;
 }
 
-// Does this line have anything to show? Asked of what is there now: growth needs two samples.
-const has = (line, sample) => (line.names ? total(sample, line.names) : line.of(sample, { ...sample, at: sample.at + 1 })) !== null;
+// Of how things are now nothing is said while it is paused, also not by a read that was under way.
+function sayHow(problem) {
+  if (pausedAt) say("paused at " + pausedAt.toLocaleTimeString("en-GB"), "closed");
+  else if (problem) say("not read: " + problem, "retrying");
+  else say("live", "live");
+}
 
 function make(sample) {
   drawn = plots
-    .map(([title, format, lines]) => [title, format, lines.filter((line) => has(line, sample))])
+    .map(([title, format, lines]) => [title, format, lines.filter((line) => isThere(sample, line.names))])
     .filter(([, , lines]) => lines.length)
     .map(([title, format, lines]) => [new Plot(title, lines, format), lines]);
   $("plots").replaceChildren(...drawn.map(([plot]) => plot.element));
@@ -66,8 +74,12 @@ function make(sample) {
 function draw() {
   const to = samples.at(-1).at;
   const from = Math.min(samples[0].at, to - 60000); // not longer than there is something to see
+  const told = (line, s, before) => {
+    if (!s.told.has(line)) s.told.set(line, line.of(before, s));
+    return s.told.get(line);
+  };
   for (const [plot, lines] of drawn) {
-    const series = lines.map((line) => samples.slice(1).map((s, i) => [s.at, line.of(samples[i], s)]));
+    const series = lines.map((line) => samples.slice(1).map((s, i) => [s.at, told(line, s, samples[i])]));
     plot.draw(series, from, to);
   }
   drawAll();
@@ -101,7 +113,7 @@ async function read() {
     throw new Error("a token is needed");
   }
   if (!r.ok) throw new Error("the server answered " + r.status);
-  return { at: Date.now(), ...parse(await r.text()) };
+  return { at: Date.now(), told: new Map(), ...parse(await r.text()) };
 }
 
 async function look() {
@@ -112,17 +124,19 @@ async function look() {
     samples = [...samples.filter((s) => s.at > sample.at - SPAN_MS), sample];
     if (!drawn || isOther) make(sample);
     draw();
-    say("live", false);
+    sayHow(null);
   } catch (error) {
-    say("not read: " + (error.name === "TimeoutError" ? "no answer in time" : error.message), true);
+    sayHow(error.name === "TimeoutError" ? "no answer in time" : error.message);
   }
-  if (!isPaused) timer = setTimeout(look, EVERY_MS);
+  clearTimeout(timer); // of another look, begun while this one read
+  if (!pausedAt) timer = setTimeout(look, EVERY_MS);
 }
 
 $("pause").addEventListener("click", () => {
-  isPaused = !isPaused;
-  $("pause").setAttribute("aria-pressed", String(isPaused));
+  pausedAt = pausedAt ? null : new Date();
+  $("pause").setAttribute("aria-pressed", String(Boolean(pausedAt)));
   clearTimeout(timer);
-  if (!isPaused) look();
+  if (pausedAt) sayHow(null);
+  else look();
 });
 look();

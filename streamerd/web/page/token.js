@@ -18,8 +18,12 @@ function attempt(fn) {
   }
 }
 
-export const token = () =>
-  attempt(() => sessionStorage.getItem(NAME)) ?? attempt(() => localStorage.getItem(NAME)) ?? memory;
+const kept = () => attempt(() => sessionStorage.getItem(NAME)) ?? attempt(() => localStorage.getItem(NAME));
+
+export const token = () => kept() ?? memory;
+
+// Would it be there after a reload?
+export const isKept = () => memory !== null && kept() === memory;
 
 // A name for who this tab is, that tells nothing of the token: tabs of the same person share one connection.
 export function group() {
