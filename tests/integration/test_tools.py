@@ -151,6 +151,7 @@ def test_calls_of_one_step_run_side_by_side_and_go_back_in_the_models_order(t):
         tap.eq(tools_of(t.snapshot(sid))["c1"]["status"], "running", "the slow one")
         t.touch(b)
         until(lambda: tools_of(t.snapshot(sid))["c2"]["status"] == "done", "the second")  # noqa: B023
+        v.until("tool_progress")  # what came before the viewer did is not told again
         t.touch(a)
         t.wait_idle(sid)
         v.to_end()
