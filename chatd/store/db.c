@@ -76,16 +76,16 @@ static int configure(struct db *db, bool durability_full)
 	int rc;
 
 	rc = sqlite3_exec(db->handle,
-			  durability_full ? "PRAGMA synchronous = FULL"
-					  : "PRAGMA synchronous = NORMAL",
+			  /* a new file's first page is written with a rollback journal, where
+			   * NORMAL would let a power cut leave half of it */
+			  "PRAGMA synchronous = FULL;"
+			  /* auto_vacuum first: it needs a file that is still empty */
+			  "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
+			  "PRAGMA foreign_keys = ON;"
+			  "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY",
 			  NULL, NULL, &message);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db->handle,
-				  /* auto_vacuum first: it needs a file that is still empty */
-				  "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
-				  "PRAGMA foreign_keys = ON;"
-				  "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY",
-				  NULL, NULL, &message);
+	if (rc == SQLITE_OK && !durability_full)
+		rc = sqlite3_exec(db->handle, "PRAGMA synchronous = NORMAL", NULL, NULL, &message);
 	/* after journal_mode, which sets its own hook */
 	(void)sqlite3_wal_autocheckpoint(db->handle, 0);
 	(void)sqlite3_wal_hook(db->handle, on_wal, db);
