@@ -287,6 +287,7 @@ def test_an_operator_who_holds_the_write_lock_for_two_seconds_breaks_nothing(t):
     tap.eq(v.state.content, "".join(texts), "text")
     t.log.check_seqs(turn["session_id"])
     until(lambda: t.post("while locked").status == 202, "new turns are taken")
+    t.wait_ready()  # by every worker
 
 
 def test_readers_that_stay_do_not_stop_the_log(t):

@@ -26,7 +26,7 @@ class Turn:
 
     def __init__(self, up):
         self.t = Stack(up, workers=1, start=False)
-        self.journal = os.path.join(self.t.dir, "journal")
+        self.journal = os.path.join(self.t.tool_dir, "journal")
         self.t.chatd_extra = (f"[tools kit]\ncommand = {sys.executable} {SERVER} {self.journal}\n"
                               f"permission = allow\nask_tools = risky\n")
         self.t.write_conf()

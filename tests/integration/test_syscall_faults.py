@@ -185,7 +185,7 @@ class Bench:
         self.t = Stack(self.up, workers=1, start=False)
         if self.preload:
             self.shim = shim.Shim(self.t)
-        self.t.chatd_extra = (f"[tools kit]\ncommand = {sys.executable} {SERVER} {self.t.dir}/journal\n"
+        self.t.chatd_extra = (f"[tools kit]\ncommand = {sys.executable} {SERVER} {self.t.tool_dir}/journal\n"
                               f"permission = allow\nask_tools = risky\n")
         # libcurl that lacks memory while it connects may fall silent: only the time-out ends that
         self.t.providers["main"]["first_byte_timeout"] = 5 * SCALE

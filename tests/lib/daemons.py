@@ -123,6 +123,8 @@ class Stack:
                  defaults=None, drain="200ms", start=True):
         self.up = up
         self.dir = tempfile.mkdtemp(prefix="chatd-it-")
+        self.tool_dir = os.path.join(self.dir, "tools")  # in the log's own folder a tool server can't write
+        os.mkdir(self.tool_dir)
         self.bus = os.path.join(self.dir, "run")
         self.db_path = db or os.path.join(self.dir, "events.db")
         self.workers, self.drain = workers, drain

@@ -43,7 +43,7 @@ class Load:
     def __init__(self, up, seconds, users, seed, drain="300ms"):
         self.seconds, self.n_users, self.seed = seconds, users, seed
         self.stack = Stack(up, workers=2, drain=drain, start=False)
-        self.journal = os.path.join(self.stack.dir, "journal")
+        self.journal = os.path.join(self.stack.tool_dir, "journal")
         self.stack.chatd_extra = (f"[tools kit]\ncommand = {sys.executable} {SERVER} {self.journal}\n"
                                   f"permission = allow\nask_tools = risky\n")
         self.stack.write_conf()
