@@ -174,11 +174,12 @@ test("a refused stream says why, and is tried again where that helps (FAF-6)", a
   await say(page, "demo: hello");
   await ended(page);
   for (const [status, code, message] of [[429, "too_many", "too many open viewers"], [503, "worker_unavailable", "the worker is away"]]) {
-    let tries = 0;
-    await page.route(/\/events/, (route) => (++tries > 1 ? route.continue() : route.fulfill({ status, json: { error: { code, message } } })));
+    let refusing = true; // a slow page tries again by itself before anybody can click
+    await page.route(/\/events/, (route) => (refusing ? route.fulfill({ status, json: { error: { code, message } } }) : route.continue()));
     await page.reload();
     await page.locator("#connection", { hasText: message + " (" + status + ")" }).waitFor();
     await page.getByRole("button", { name: /^trying again in \d+ s: now$/ }).click();
+    refusing = false;
     await connected(page);
     await page.unroute(/\/events/);
   }
