@@ -58,6 +58,9 @@
 #define LIMIT_TAIL_BLOCK	(16 * 1024)	/* unit in which a session's tail is kept */
 #define LIMIT_TAIL_BLOCKS	16		/* so 256 KiB: what a viewer may lag before it is cut */
 #define LIMIT_VIEWER_STALL_MS	60000		/* a viewer with data waiting whose socket takes none */
+#define LIMIT_VIEWER_SOCKET	(64 * 1024)	/* asked of the kernel for what a viewer has not read yet (it takes twice
+						 * that): enough for 300 kB/s to a train at 300 ms; left alone it
+						 * takes megabytes for one that reads nothing, and minutes to fill */
 #define LIMIT_FEED_LINGER_MS	5000		/* a feed without viewers is kept this long for a reload */
 #define LIMIT_FEED_REST_MS	1000		/* a feed whose worker failed it asks again after this */
 #define LIMIT_FEED_DARK_MS	3000		/* a worker away for longer is told to viewers: no restart takes it */

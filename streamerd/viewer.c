@@ -309,12 +309,16 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
 		viewer_push(v);
 }
 
-/* A peer that vanished without a word is noticed by what it does not acknowledge. */
+/*
+ * A peer that vanished without a word is noticed by what it does not acknowledge, and one that
+ * reads nothing by a buffer that is soon full: from then on no event looks at it.
+ */
 void viewer_prepare_socket(int fd)
 {
 	unsigned ms = LIMIT_VIEWER_STALL_MS;
-	int one = 1;
+	int one = 1, room = LIMIT_VIEWER_SOCKET;
 
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	/* neither applies to Unix sockets, and the stream works without them */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));

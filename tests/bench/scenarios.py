@@ -117,7 +117,7 @@ def stalled(plan, server, known):
         before = s.pss()
         s.load.open(plan.stalled, stalled=True)
         opened = s.pss()
-        s.load.run(rate, plan.seconds)  # their sockets fill
+        s.load.run(rate, 2.5 * plan.seconds)  # their sockets fill
         filled = s.pss()
         beside = search.step(s.load, rate, 2 * plan.seconds, 1)
         after = s.pss()

@@ -165,6 +165,16 @@ def test_a_viewer_that_has_everything_waits_for_the_next_turn(t):
     tap.eq(again.state.content, "two", "text")
 
 
+def unsent(port, peer):
+    """Bytes that the kernel keeps of what streamerd has written to that peer."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        for line in list(f)[1:]:
+            _, local, remote, _, queues = line.split()[:5]
+            if local.endswith(f":{port:04X}") and remote.endswith(f":{peer:04X}"):
+                return int(queues.split(":")[0], 16)
+    return None
+
+
 def test_a_stalled_viewer_delays_neither_the_turn_nor_other_viewers(t):
     """SDC-4, PRC-5"""
     big = "x" * 4000
@@ -185,6 +195,9 @@ def test_a_stalled_viewer_delays_neither_the_turn_nor_other_viewers(t):
     tap.eq(len(live.state.content), n * len(big), "text of the live viewer")
     assert took < 15 * SCALE, f"the live viewer took {took:.1f} s"
     tap.eq(t.snapshot(sid)["state"], "idle", "state")
+    for s in stalled:
+        held = unsent(t.port, s.getsockname()[1])
+        assert 0 < held <= 2 * 64 * 1024, f"the kernel holds {held} bytes for one who reads nothing"
     # The stalled one comes back by its cursor and has lost nothing.
     back = t.viewer(sid, f"{live.events[0].generation}-1")
     back.to_end(60)
