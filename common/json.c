@@ -145,6 +145,13 @@ json_t *json_get(const json_t *o, const char *key)
 	return json_is_null(v) ? NULL : v;
 }
 
+struct str json_str(const json_t *v)
+{
+	if (!json_is_string(v))
+		return str_of(NULL);
+	return (struct str){json_string_value(v), json_string_length(v)};
+}
+
 /* Recursion is bounded by the parser, which refuses more than 2048 levels. */
 int json_depth(const json_t *v)
 {

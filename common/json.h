@@ -39,6 +39,7 @@ const char *json_get_str(const json_t *o, const char *key); /* NULL if absent */
 int json_get_int(const json_t *o, const char *key,
 		 long long *ret);		    /* 1 if an integer (or whole real) */
 json_t *json_get(const json_t *o, const char *key); /* NULL if absent or null */
+struct str json_str(const json_t *v);		    /* of a string, else empty. Borrowed */
 
 static inline void json_auto_decref(json_t **v)
 {

@@ -24,6 +24,7 @@
 
 #include "chatd/provider/chunk_json.h"
 #include "chatd/provider/provider_error.h"
+#include "chatd/provider/text_chunk.h"
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/require.h"
@@ -41,6 +42,7 @@ void anthropic_stream_fini(struct anthropic_stream *s)
 		buf_fini(&s->blocks[i].input);
 	}
 	free(s->blocks);
+	buf_fini(&s->unescaped);
 }
 
 static bool is(const char *a, const char *b)
@@ -48,17 +50,20 @@ static bool is(const char *a, const char *b)
 	return a && strcmp(a, b) == 0;
 }
 
-static struct anthropic_block *find_block(struct anthropic_stream *s, const json_t *o)
+static struct anthropic_block *block_at(struct anthropic_stream *s, int64_t index)
 {
-	long long index;
-
-	if (!json_get_int(o, "index", &index))
-		return NULL;
 	for (size_t i = s->n_blocks; i > 0; i--) {
 		if (s->blocks[i - 1].index == index)
 			return &s->blocks[i - 1];
 	}
 	return NULL;
+}
+
+static struct anthropic_block *find_block(struct anthropic_stream *s, const json_t *o)
+{
+	long long index;
+
+	return json_get_int(o, "index", &index) ? block_at(s, index) : NULL;
 }
 
 static struct anthropic_block *new_block(struct anthropic_stream *s, json_t *content, int64_t index)
@@ -83,10 +88,8 @@ static struct anthropic_block *new_block(struct anthropic_stream *s, json_t *con
 }
 
 /* Appends v to what gathers for the member key of the block. */
-static void gather(struct anthropic_block *b, const char *key, const json_t *v)
+static void gather(struct anthropic_block *b, const char *key, struct str v)
 {
-	if (!json_is_string(v))
-		return;
 	if (b->text_key != key) {
 		const json_t *old = json_object_get(b->object, key);
 
@@ -96,7 +99,7 @@ static void gather(struct anthropic_block *b, const char *key, const json_t *v)
 		if (json_is_string(old))
 			buf_add(&b->text, json_string_value(old), json_string_length(old));
 	}
-	buf_add(&b->text, json_string_value(v), json_string_length(v));
+	buf_add(&b->text, v.p, v.n);
 }
 
 static void tell(struct anthropic_stream *s, enum delta_kind kind, const json_t *v)
@@ -147,6 +150,14 @@ static void add_citation(struct anthropic_block *b, json_t *citation)
 	REQUIRE(json_array_append(list, citation) == 0);
 }
 
+static void on_text(struct anthropic_stream *s, struct anthropic_block *b, bool thinks,
+		    struct str text)
+{
+	answer_delta(s->answer, thinks ? DELTA_REASONING : DELTA_TEXT, text.p, text.n);
+	if (b)
+		gather(b, thinks ? "thinking" : "text", text);
+}
+
 static void on_block_delta(struct anthropic_stream *s, const json_t *o)
 {
 	struct anthropic_block *b = find_block(s, o);
@@ -154,16 +165,12 @@ static void on_block_delta(struct anthropic_stream *s, const json_t *o)
 	const char *type = json_get_str(delta, "type");
 	const json_t *v;
 
-	if (is(type, "text_delta")) {
-		v = json_object_get(delta, "text");
-		tell(s, DELTA_TEXT, v);
-		if (b)
-			gather(b, "text", v);
-	} else if (is(type, "thinking_delta")) {
-		v = json_object_get(delta, "thinking");
-		tell(s, DELTA_REASONING, v);
-		if (b)
-			gather(b, "thinking", v);
+	if (is(type, "text_delta") || is(type, "thinking_delta")) {
+		bool thinks = is(type, "thinking_delta");
+
+		v = json_object_get(delta, thinks ? "thinking" : "text");
+		if (json_is_string(v))
+			on_text(s, b, thinks, json_str(v));
 	} else if (b && is(type, "signature_delta")) {
 		if (json_is_string(json_object_get(delta, "signature")))
 			REQUIRE(json_object_set(b->object, "signature",
@@ -175,7 +182,9 @@ static void on_block_delta(struct anthropic_stream *s, const json_t *o)
 	} else if (b && is(type, "citations_delta")) {
 		add_citation(b, json_get(delta, "citation"));
 	} else if (b && is(type, "compaction_delta")) {
-		gather(b, "content", json_object_get(delta, "content"));
+		v = json_object_get(delta, "content");
+		if (json_is_string(v))
+			gather(b, "content", json_str(v));
 	}
 }
 
@@ -241,13 +250,26 @@ static void on_error(struct anthropic_stream *s, const json_t *o, struct str dat
 	a->over = true;
 }
 
+/* The usual event, without a document. False: it is not one. */
+static bool on_text_event(struct anthropic_stream *s, const struct sse_event *ev)
+{
+	struct text_block_chunk c;
+
+	buf_clear(&s->unescaped);
+	if (ev->is_error || str_eq(ev->name, "error") ||
+	    !text_chunk_anthropic(ev->data, &s->unescaped, &c))
+		return false;
+	on_text(s, block_at(s, c.index), c.is_thinking, c.text);
+	return true;
+}
+
 void anthropic_stream_event(struct anthropic_stream *s, const struct sse_event *ev)
 {
 	struct answer *a = s->answer;
 	json_t *auto_json o = NULL;
 	const char *type;
 
-	if (a->over || ev->data.n == 0)
+	if (a->over || ev->data.n == 0 || on_text_event(s, ev))
 		return;
 	o = chunk_json_read(ev->data.p, ev->data.n);
 	type = json_get_str(o, "type");

@@ -21,7 +21,8 @@ struct anthropic_stream {
 	struct answer *answer; /* borrowed */
 	struct anthropic_block *blocks;
 	size_t n_blocks, cap_blocks;
-	bool done; /* message_stop was seen */
+	bool done;	      /* message_stop was seen */
+	struct buf unescaped; /* text of the event at hand */
 };
 
 /* Embedded in its owner. The answer must outlive it. */

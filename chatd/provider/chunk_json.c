@@ -9,9 +9,9 @@
 #include "chatd/provider/chunk_json.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "common/buf.h"
+#include "common/utf8.h"
 
 #define FLAGS	    (JSON_DECODE_ANY | JSON_ALLOW_NUL)
 #define REPLACEMENT "\xef\xbf\xbd"
@@ -62,26 +62,6 @@ static size_t mend_escape(struct buf *out, const char *p, size_t n)
 	return len;
 }
 
-/* The length of the UTF-8 character at p, or 0 if there is none. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-	uint32_t c = p[0];
-	size_t len = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : 4;
-
-	if (c < 0x80)
-		return 1;
-	if (c < 0xc2 || c > 0xf4 || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) ||
-	    (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
-}
-
 static void mend(struct buf *out, const char *p, size_t n)
 {
 	size_t i = 0;
@@ -93,7 +73,7 @@ static void mend(struct buf *out, const char *p, size_t n)
 			i += mend_escape(out, p + i, n - i);
 			continue;
 		}
-		len = utf8_length((const unsigned char *)p + i, n - i);
+		len = utf8_length(p + i, n - i);
 		if (len == 0)
 			buf_adds(out, REPLACEMENT);
 		else

@@ -26,6 +26,7 @@
 
 #include "chatd/provider/chunk_json.h"
 #include "chatd/provider/provider_error.h"
+#include "chatd/provider/text_chunk.h"
 #include "common/json.h"
 #include "common/require.h"
 
@@ -42,17 +43,13 @@ void openai_stream_fini(struct openai_stream *s)
 	json_decref(s->details);
 	buf_fini(&s->tail);
 	buf_fini(&s->reasoning_content);
+	buf_fini(&s->unescaped);
 }
 
 static void add(struct openai_stream *s, enum delta_kind kind, const json_t *v)
 {
 	if (json_is_string(v))
 		answer_delta(s->answer, kind, json_string_value(v), json_string_length(v));
-}
-
-static bool is_text(const json_t *v)
-{
-	return json_is_string(v) && json_string_length(v) > 0;
 }
 
 /* Mistral: [{"type":"text","text"}, {"type":"thinking","thinking":[{"type":"text","text"}]}] */
@@ -147,26 +144,29 @@ static void keep_details(struct openai_stream *s, json_t *details)
 	}
 }
 
+/* What reasoning is told under one of two names; never both. */
+static bool on_reasoning_text(struct openai_stream *s, struct str content, struct str reasoning)
+{
+	if (content.n > 0) {
+		buf_add(&s->reasoning_content, content.p, content.n);
+		answer_delta(s->answer, DELTA_REASONING, content.p, content.n);
+	} else if (reasoning.n > 0) {
+		answer_delta(s->answer, DELTA_REASONING, reasoning.p, reasoning.n);
+	}
+	return content.n > 0 || reasoning.n > 0;
+}
+
 static void on_reasoning(struct openai_stream *s, const json_t *delta)
 {
-	json_t *content = json_object_get(delta, "reasoning_content");
-	json_t *reasoning = json_object_get(delta, "reasoning");
 	json_t *details = json_object_get(delta, "reasoning_details");
 	const json_t *item;
 	size_t i;
 
 	if (json_array_size(details) > 0)
 		keep_details(s, details);
-	if (is_text(content)) {
-		buf_add(&s->reasoning_content, json_string_value(content),
-			json_string_length(content));
-		add(s, DELTA_REASONING, content);
+	if (on_reasoning_text(s, json_str(json_object_get(delta, "reasoning_content")),
+			      json_str(json_object_get(delta, "reasoning"))))
 		return;
-	}
-	if (is_text(reasoning)) {
-		add(s, DELTA_REASONING, reasoning);
-		return;
-	}
 	json_array_foreach (details, i, item) {
 		const char *type = json_get_str(item, "type");
 
@@ -312,6 +312,20 @@ static void on_error_event(struct openai_stream *s, const json_t *o, struct str 
 	a->over = true;
 }
 
+/* The usual chunk, without a document. False: it is not one. */
+static bool on_text(struct openai_stream *s, const struct sse_event *ev)
+{
+	struct text_chunk c;
+
+	buf_clear(&s->unescaped);
+	if (ev->is_error || str_eq(ev->name, "error") ||
+	    !text_chunk_openai(ev->data, &s->unescaped, &c))
+		return false;
+	(void)on_reasoning_text(s, c.reasoning_content, c.reasoning);
+	answer_delta(s->answer, DELTA_TEXT, c.content.p, c.content.n);
+	return true;
+}
+
 void openai_stream_event(struct openai_stream *s, const struct sse_event *ev)
 {
 	struct answer *a = s->answer;
@@ -322,6 +336,11 @@ void openai_stream_event(struct openai_stream *s, const struct sse_event *ev)
 	if (is_done(ev->data)) {
 		s->done = true;
 		a->over = true;
+		return;
+	}
+	if (on_text(s, ev)) {
+		if (a->stop_reason)
+			a->finished = true;
 		return;
 	}
 	o = chunk_json_read(ev->data.p, ev->data.n);

@@ -15,6 +15,7 @@ struct openai_stream {
 		*tail_key; /* the member of the last detail whose text is still gathered in ... */
 	struct buf tail;   /* ... here */
 	struct buf reasoning_content;
+	struct buf unescaped; /* text of the chunk at hand */
 };
 
 /* Embedded in its owner. The answer must outlive it. */

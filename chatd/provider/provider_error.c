@@ -60,13 +60,6 @@ static bool stream_error_is_retryable(const struct provider_error *e)
 	return status_is_retryable(code);
 }
 
-static struct str string_of(const json_t *v)
-{
-	if (!json_is_string(v))
-		return str_of(NULL);
-	return (struct str){json_string_value(v), json_string_length(v)};
-}
-
 /* A code may be a string or a number. */
 static struct str code_of(const json_t *v, char *room, size_t size)
 {
@@ -74,7 +67,7 @@ static struct str code_of(const json_t *v, char *room, size_t size)
 		(void)snprintf(room, size, "%lld", (long long)json_integer_value(v));
 		return str_of(room);
 	}
-	return string_of(v);
+	return json_str(v);
 }
 
 /* {"detail": "text"}, or FastAPI's [{"msg": "text", ...}, ...]. */
@@ -87,7 +80,7 @@ static struct str detail_of(const json_t *v)
 
 		v = msg ? msg : json_object_get(v, "message");
 	}
-	return string_of(v);
+	return json_str(v);
 }
 
 static bool is_something(const json_t *v)
@@ -109,26 +102,26 @@ bool provider_error_read(struct problem *p, const json_t *o, int http_status, bo
 	error = json_object_get(o, "error");
 	if (json_is_object(error)) {
 		from = error;
-		message = string_of(json_object_get(error, "message"));
+		message = json_str(json_object_get(error, "message"));
 		if (message.n == 0)
 			message = detail_of(json_object_get(error, "detail"));
 	} else if (is_something(error)) {
 		from = o;
-		message = string_of(error);
+		message = json_str(error);
 		if (message.n == 0)
-			message = string_of(json_object_get(o, "message"));
+			message = json_str(json_object_get(o, "message"));
 	} else if (bare && is_something(json_object_get(o, "detail"))) {
 		from = o;
 		message = detail_of(json_object_get(o, "detail"));
 	} else if (bare && json_is_string(json_object_get(o, "message"))) {
 		from = o;
-		message = string_of(json_object_get(o, "message"));
+		message = json_str(json_object_get(o, "message"));
 	} else {
 		return false;
 	}
-	problem_set(p, FAULT_PROVIDER_ERROR, http_status, string_of(json_object_get(from, "type")),
+	problem_set(p, FAULT_PROVIDER_ERROR, http_status, json_str(json_object_get(from, "type")),
 		    code_of(json_object_get(from, "code"), room, sizeof(room)), message);
-	problem_set_request_id(p, string_of(json_object_get(o, "request_id")));
+	problem_set_request_id(p, json_str(json_object_get(o, "request_id")));
 	p->error.retryable = stream_error_is_retryable(&p->error);
 	return true;
 }
