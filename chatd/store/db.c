@@ -96,14 +96,14 @@ static int configure(struct db *db, bool durability_full)
 }
 
 /* Root, who prunes or restores, leaves a gate that chatd can open: SQLite does so for its files. */
-static int open_gate(const char *path)
+static int open_gate(const char *path, bool create)
 {
 	auto_free char *gate = NULL;
 	struct stat log, it;
 	int fd;
 
 	REQUIRE(asprintf(&gate, "%s-gate", path) > 0);
-	fd = open(gate, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+	fd = open(gate, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0660);
 	if (fd < 0)
 		return -errno;
 	if (geteuid() == 0 && stat(path, &log) == 0 && fstat(fd, &it) == 0 &&
@@ -117,14 +117,15 @@ static int open_gate(const char *path)
 	return fd;
 }
 
-int db_open(const char *path, bool durability_full, struct db **ret_db, const char **ret_error)
+static int open_log(const char *path, bool durability_full, bool create, struct db **ret_db,
+		    const char **ret_error)
 {
 	struct db *db = calloc(1, sizeof(*db));
 	int r;
 
 	REQUIRE(db);
 	*ret_error = error_text;
-	db->gate_fd = open_gate(path);
+	db->gate_fd = open_gate(path, create);
 	if (db->gate_fd < 0) {
 		(void)snprintf(error_text, sizeof(error_text), "%s-gate: %s", path,
 			       strerror(-db->gate_fd));
@@ -138,7 +139,9 @@ int db_open(const char *path, bool durability_full, struct db **ret_db, const ch
 		return -1;
 	}
 	r = sqlite3_open_v2(path, &db->handle,
-			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+				    (create ? SQLITE_OPEN_CREATE : 0),
+			    NULL);
 	(void)snprintf(error_text, sizeof(error_text), "%s: %s", path,
 		       db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
 	r = r == SQLITE_OK ? 0 : -1;
@@ -146,6 +149,15 @@ int db_open(const char *path, bool durability_full, struct db **ret_db, const ch
 		set_up_handle(db);
 		/* before journal_mode, which would change a stranger's file */
 		r = migrate_check(db->handle, error_text, sizeof(error_text));
+	}
+	if (r == 0 && !create && !migrate_is_current(db->handle)) {
+		(void)snprintf(error_text, sizeof(error_text), "%s: it isn't the log any more",
+			       path);
+		r = -1;
+	}
+	if (r == 0 && db_is_read_only(db)) { /* SQLite's own answer to a file it can't write */
+		(void)snprintf(error_text, sizeof(error_text), "%s: it can only be read", path);
+		r = -1;
 	}
 	if (r == 0 && configure(db, durability_full) != SQLITE_OK)
 		r = -1;
@@ -164,6 +176,35 @@ int db_open(const char *path, bool durability_full, struct db **ret_db, const ch
 	return 0;
 }
 
+int db_open(const char *path, bool durability_full, struct db **ret_db, const char **ret_error)
+{
+	return open_log(path, durability_full, true, ret_db, ret_error);
+}
+
+int db_reopen(const char *path, bool durability_full, struct db **ret_db, const char **ret_error)
+{
+	return open_log(path, durability_full, false, ret_db, ret_error);
+}
+
+struct db *db_open_read_only(const char *path)
+{
+	struct db *db = calloc(1, sizeof(*db));
+
+	REQUIRE(db);
+	db->gate_fd = -1;
+	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) !=
+	    SQLITE_OK) {
+		db_close(db);
+		return NULL;
+	}
+	set_up_handle(db);
+	if (!migrate_is_current(db->handle)) {
+		db_close(db);
+		return NULL;
+	}
+	return db;
+}
+
 void db_close(struct db *db)
 {
 	if (!db)
@@ -175,6 +216,16 @@ void db_close(struct db *db)
 	if (db->gate_fd >= 0)
 		(void)close(db->gate_fd);
 	free(db);
+}
+
+bool db_is_read_only(const struct db *db)
+{
+	return sqlite3_db_readonly(db->handle, "main") == 1;
+}
+
+bool db_is_writing(const struct db *db)
+{
+	return sqlite3_txn_state(db->handle, "main") == SQLITE_TXN_WRITE;
 }
 
 sqlite3 *db_handle(struct db *db)

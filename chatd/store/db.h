@@ -21,7 +21,22 @@ struct db;
  */
 enum { DB_NEWER = 1, DB_FOREIGN = 2 };
 int db_open(const char *path, bool durability_full, struct db **ret_db, const char **ret_error);
+/*
+ * As db_open(), of a log that was there before: creates nothing. -1 if it isn't there, or is empty:
+ * its file system is not mounted just now, and what is begun in its place would be lost.
+ */
+int db_reopen(const char *path, bool durability_full, struct db **ret_db, const char **ret_error);
+/*
+ * For reads only, where db_open() can't: a read-only file system, a file of somebody else. NULL if
+ * that doesn't work either, or if the schema isn't ours. SQLite lets all connections of a process
+ * to one file share what it knows of the WAL: close this one before db_open() is tried again, which
+ * would inherit that nothing can be written.
+ */
+struct db *db_open_read_only(const char *path);
 void db_close(struct db *db); /* NULL is fine */
+bool db_is_read_only(const struct db *db);
+/* A transaction that writes is open: an error that could not be rolled back. */
+bool db_is_writing(const struct db *db);
 
 sqlite3 *db_handle(struct db *db);
 /* Prepared, reset, no bindings. Borrowed. NULL with sqlite3_errcode() set if it can't be prepared.

@@ -6,13 +6,14 @@
  *
  *	event_log_commit:  gate ─ BEGIN ─ each write ─ COMMIT ─ leave gate ─ tell
  *	                     │ busy                    │ error
- *	                     └── try again later       └── close, later open, look what is there
+ *	                     └── try again later       └── later open anew, look what is there
  *
  * A checkpoint runs here as well, inside the gate, when the WAL has grown by LIMIT_WAL_PAGES since
  * the last one: nobody can be committing then.
  *
- * While the log is stalled, everything stays in the list, in its order, and each pass of the loop
- * after LIMIT_LOG_RETRY_MS tries again. What a failed COMMIT did is found out by log_outcome.c.
+ * While the log is stalled it is read as ever, over the connection that failed or one that can only
+ * read. Everything stays in the list, in its order, and each pass of the loop after
+ * LIMIT_LOG_RETRY_MS tries again. What a failed COMMIT did is found out by log_outcome.c.
  */
 #include "chatd/store/event_log.h"
 
@@ -32,12 +33,13 @@ struct event_log {
 	bool durability_full;
 	const struct event_log_ops *ops; /* borrowed */
 	void *ops_arg;
-	struct db *db;		     /* owned; NULL while it can't be opened */
+	struct db *db;		     /* owned; may only be good for reads. NULL: not even that */
 	struct pending_list pending; /* owned */
 	size_t n_pending;
 	bool stalled;
-	bool suspect; /* the connection failed: to be opened anew before anything is written */
-	bool commit_unknown;		 /* a COMMIT failed: it may have happened ... */
+	bool told_why;	     /* it can't be opened anew: once in a stall */
+	bool suspect;	     /* the connection failed: good for reads until there is a new one */
+	bool commit_unknown; /* a COMMIT failed: it may have happened ... */
 	struct pending_write *attempted; /* ... for all up to this one. Borrowed from pending */
 	struct event *retry; /* owned; only wakes the loop, whose pass ends with a commit */
 	int64_t retry_at;
@@ -230,7 +232,7 @@ static void committed(struct event_log *l)
 
 	if (was_stalled)
 		log_notice("log.writable", "pending=%zu", l->n_pending);
-	l->stalled = false;
+	l->stalled = l->told_why = false;
 	tell(l);
 	if (was_stalled)
 		l->ops->stalled(l->ops_arg, NULL);
@@ -254,6 +256,31 @@ static bool make_durable(struct event_log *l)
 	return all;
 }
 
+/*
+ * A connection that writes, in place of one that failed. Until there is one, the failed one is read
+ * from: it needs no file opened, and shows what its last commit left. While it is there, SQLite
+ * recovers no WAL either, so what a failed COMMIT may have left behind is shown to nobody.
+ */
+static int renew(struct event_log *l, const char **ret_why)
+{
+	struct db *db;
+
+	/* one that could not roll back shows what is not so; one that only reads shares that */
+	if (l->db && (db_is_read_only(l->db) || db_is_writing(l->db))) {
+		db_close(l->db);
+		l->db = NULL;
+	}
+	if (db_reopen(l->path, l->durability_full, &db, ret_why) != 0) {
+		if (!l->db && !l->commit_unknown)
+			l->db = db_open_read_only(l->path);
+		return -1;
+	}
+	db_close(l->db);
+	l->db = db;
+	l->suspect = false;
+	return 0;
+}
+
 /* Opens anew if need be and finds out what an unknown COMMIT did. 1: it happened, 0: go on, -1:
  * later. */
 static int reopen(struct event_log *l)
@@ -261,13 +288,10 @@ static int reopen(struct event_log *l)
 	const char *why;
 	int happened;
 
-	if (l->suspect) {
-		db_close(l->db);
-		l->db = NULL;
-		l->suspect = false;
-	}
-	if (!l->db && db_open(l->path, l->durability_full, &l->db, &why) != 0) {
-		l->db = NULL;
+	if ((l->suspect || !l->db || db_is_read_only(l->db)) && renew(l, &why) < 0) {
+		if (l->stalled && !l->told_why)
+			log_error("log.reopen", "why=\"%s\"", why);
+		l->told_why = true;
 		stall(l, why);
 		return -1;
 	}
@@ -391,6 +415,15 @@ int event_log_open(struct event_base *base, const char *path, bool durability_fu
 	l->retry = evtimer_new(base, on_retry, l);
 	REQUIRE(l->retry);
 	r = db_open(path, durability_full, &l->db, ret_error);
+	if (r < 0) {
+		l->db = db_open_read_only(path);
+		if (l->db) { /* what is stored can be shown meanwhile */
+			r = 0;
+			event_log_write(l, SQL_PROBE, NULL, NULL, 0, "");
+			l->told_why = true;
+			stall(l, *ret_error);
+		}
+	}
 	if (r != 0) {
 		l->db = NULL;
 		event_log_free(l);

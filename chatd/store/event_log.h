@@ -61,12 +61,16 @@ struct event_log_stats {
 	uint64_t commit_us_sum, commit_us_max; /* max since last read by event_log_take_max() */
 	uint64_t commit_buckets[8]; /* commits that took at most 0.25, 0.5, 1, 2.5, 5, 10, 50 ms,
 				       more */
-	uint64_t batch_buckets[8]; /* commits of at most 1, 2, 5, 10, 50, 100, 500 events, more */
+	uint64_t batch_buckets[8];  /* commits of at most 1, 2, 5, 10, 50, 100, 500 events, more */
 	uint64_t pending_events, pending_bytes;
 	int wal_pages;
 };
 
-/* Takes over nothing; path must outlive it. Returns as db_open(). */
+/*
+ * Takes over nothing; path must outlive it. Returns as db_open(); where that would be -1 and the
+ * log can be read, 0 with a log that is stalled from its start, which `stalled` is told in this
+ * call.
+ */
 int event_log_open(struct event_base *base, const char *path, bool durability_full,
 		   const struct event_log_ops *ops, void *arg, struct event_log **ret_log,
 		   const char **ret_error);
@@ -114,5 +118,5 @@ bool event_log_is_stalled(const struct event_log *l);
 size_t event_log_pending_bytes(const struct event_log *l);
 const struct event_log_stats *event_log_stats(struct event_log *l);
 uint64_t event_log_take_max(struct event_log *l); /* µs; resets it */
-/* For reads. NULL while there is no connection (the log is stalled and could not be opened). */
+/* For reads, also while the log is stalled. NULL if it can't even be opened to be read. */
 struct db *event_log_db(struct event_log *l);

@@ -143,6 +143,16 @@ int migrate_check(sqlite3 *db, char *error, size_t error_size)
 	return identify(db, &version, &empty, error, error_size);
 }
 
+bool migrate_is_current(sqlite3 *db)
+{
+	char error[128];
+	int version;
+	bool empty;
+
+	return identify(db, &version, &empty, error, sizeof(error)) == 0 &&
+	       version == SCHEMA_VERSION;
+}
+
 int migrate(sqlite3 *db, char *error, size_t error_size)
 {
 	int version;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define SCHEMA_VERSION 2
@@ -24,3 +25,6 @@ int migrate_check(sqlite3 *db, char *error, size_t error_size);
  * also if it could not be written now.
  */
 int migrate(sqlite3 *db, char *error, size_t error_size);
+
+/* Can be read, and nothing needs to be migrated. */
+bool migrate_is_current(sqlite3 *db);

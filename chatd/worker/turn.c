@@ -190,7 +190,7 @@ static struct turn *start(struct session *s, struct log_turn *ref, const char *m
 			       json_read(r->content, strlen(r->content), NULL, 0), "status",
 			       "complete", "created_at", created, "message_id", message_id,
 			       "provider", s->provider, "model", s->model));
-	t->was_queued = was_queued;
+	t->was_accepted = was_queued;
 	w->stats.turns_started++;
 	turn_prepare_when_stored(t);
 	return t;
@@ -408,7 +408,7 @@ int turn_withdraw(struct turn *t)
 {
 	struct session *s = t->session;
 
-	if (t->state != TURN_STARTING || t->was_queued ||
+	if (t->state != TURN_STARTING || t->was_accepted ||
 	    event_log_withdraw(t->worker->log, &s->log, t->generation) < 0)
 		return -1;
 	log_warning("turn.withdrawn", "session=%s turn=%s: it could not be stored", s->log.id,

@@ -42,7 +42,7 @@ struct turn {
 	enum turn_state state;
 	uint64_t generation;
 	char message_id[ID_LEN];
-	char traceparent[TRACE_LEN]; /* "": none */
+	char traceparent[TRACE_LEN];	/* "": none */
 	struct provider_conf *provider; /* counted */
 	char *model;			/* owned */
 	struct asking *asking;		/* owned until done; NULL otherwise */
@@ -57,7 +57,8 @@ struct turn {
 	int64_t started_at, started_mono;
 	int64_t asked_us, first_us; /* monotonic: of the last question and its first delta, or -1 */
 	bool warned;		    /* of tool servers that are down */
-	bool is_dirty, is_running, was_queued;
+	bool is_dirty, is_running;
+	bool was_accepted;  /* it is in the log: nobody is to be refused for it */
 	bool provider_gone; /* it is no longer configured: `provider` is another one, not to be
 			       asked */
 	TAILQ_ENTRY(turn) link;

@@ -156,6 +156,7 @@ int turn_resume(struct session *s, const struct turn_row *row)
 
 	s->generation++;
 	t = from_row(s, row, TURN_STARTING);
+	t->was_accepted = true;
 	if (load_steps(t, &last) < 0) {
 		turn_forget(t);
 		s->generation--;

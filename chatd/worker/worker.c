@@ -59,10 +59,15 @@ static void on_stale(void *arg, struct log_session *ls, uint64_t generation)
 
 static void on_stalled(void *arg, const char *why)
 {
-	if (why)
-		stall_begins(arg);
-	else
-		stall_ends(arg);
+	struct process *p = arg;
+
+	if (why) {
+		stall_begins(&p->worker);
+		return;
+	}
+	stall_ends(&p->worker);
+	/* what could not be taken up before */
+	event_active(p->heartbeat, EV_TIMEOUT, 1);
 }
 
 static const struct event_log_ops log_ops = {on_committed, on_stale, on_stalled};
@@ -254,7 +259,7 @@ static int set_up(struct process *p)
 	LIST_INIT(&w->pokes);
 	LIST_INIT(&w->take_overs);
 	p->lock_fd = takeover(w->options->bus_dir, w->index);
-	r = event_log_open(w->base, w->options->log_path, w->options->durability_full, &log_ops, w,
+	r = event_log_open(w->base, w->options->log_path, w->options->durability_full, &log_ops, p,
 			   &w->log, &why);
 	if (r != 0) {
 		log_error("log.open", "path=%s why=\"%s\"", w->options->log_path, why);
@@ -280,7 +285,7 @@ static int set_up(struct process *p)
 		log_error("worker.events", "why=\"%s\"", strerror(errno));
 		return 75;
 	}
-	if (recover(w) < 0)
+	if (!event_log_is_stalled(w->log) && recover(w) < 0) /* else: once it can be written */
 		return 75;
 	event_log_commit(w->log);
 	return 0;

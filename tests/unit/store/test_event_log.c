@@ -290,7 +290,8 @@ START_TEST(a_stalled_log_with_nothing_pending_recovers)
 }
 END_TEST
 
-/* A process that was stopped inside the gate stalls the others, and no longer than it stays there. */
+/* A process that was stopped inside the gate stalls the others, and no longer than it stays there.
+ */
 START_TEST(a_gate_that_is_held_stalls_and_resumes)
 {
 	char gate[160];
@@ -312,6 +313,95 @@ START_TEST(a_gate_that_is_held_stalls_and_resumes)
 		event_log_commit(log_);
 	}
 	ck_assert_str_eq(told, "e1:1 ");
+}
+END_TEST
+
+static int stored_events(void)
+{
+	sqlite3_stmt *st = NULL;
+	int n = -1;
+
+	if (event_log_db(log_) &&
+	    sqlite3_prepare_v2(db_handle(event_log_db(log_)), "SELECT count(*) FROM events", -1,
+			       &st, NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW)
+		n = sqlite3_column_int(st, 0);
+	(void)sqlite3_finalize(st);
+	return n;
+}
+
+static void until_it_writes(void)
+{
+	while (event_log_is_stalled(log_)) {
+		ck_assert_int_eq(stored_events(), 1);
+		ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+		event_log_commit(log_);
+	}
+}
+
+/* FAF-4: a log that can't be opened for writing is read, whoever else has it open or not. */
+START_TEST(a_log_that_can_not_be_written_at_the_start_is_read)
+{
+	const char *why = NULL;
+	char gate[160];
+	struct db *other = NULL;
+	int tries = 0, fd;
+
+	start_run(1, "turn_1", 1);
+	event_at(1, 1);
+	event_log_commit(log_);
+	event_log_free(log_);
+	if (_i)
+		ck_assert_ptr_nonnull((other = db_open_read_only(path)));
+	(void)snprintf(gate, sizeof(gate), "%s-gate", path);
+	fd = open(gate, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	ck_assert_int_eq(event_log_open(base, path, true, &ops, NULL, &log_, &why), 0);
+	ck_assert(event_log_is_stalled(log_));
+	ck_assert_int_eq(n_stalls, 1);
+	ck_assert(db_is_read_only(event_log_db(log_)));
+	for (; tries < 2; tries++) {
+		ck_assert_int_eq(stored_events(), 1);
+		ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+		event_log_commit(log_);
+		ck_assert(event_log_is_stalled(log_));
+	}
+	db_close(other);
+	(void)close(fd);
+	until_it_writes();
+	ck_assert_int_eq(n_unstalls, 1);
+	ck_assert(!db_is_read_only(event_log_db(log_)));
+	told[0] = '\0';
+	event_at(1, 2);
+	event_log_commit(log_);
+	ck_assert_str_eq(told, "e1:2 ");
+}
+END_TEST
+
+/* FAF-4, DUR-1: a log that is gone for a moment is waited for, not begun anew in its place. */
+START_TEST(a_log_that_is_away_is_not_begun_anew)
+{
+	char away[64];
+
+	start_run(1, "turn_1", 1);
+	event_at(1, 1);
+	event_log_commit(log_);
+	(void)snprintf(away, sizeof(away), "%s.away", dir);
+	ck_assert_int_eq(rename(dir, away), 0);
+	ck_assert_int_eq(mkdir(dir, 0700), 0);
+	told[0] = '\0';
+	event_at(1, 2);
+	event_log_distrust(log_);
+	for (int tries = 0; tries < 3; tries++) {
+		event_log_commit(log_);
+		ck_assert(event_log_is_stalled(log_));
+		ck_assert_int_eq(stored_events(), 1);
+		ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+	}
+	ck_assert_int_eq(rmdir(dir), 0); /* nothing was put there */
+	ck_assert_int_eq(rename(away, dir), 0);
+	until_it_writes();
+	ck_assert_str_eq(told, "e1:2 ");
 }
 END_TEST
 
@@ -547,6 +637,8 @@ int main(void)
 			    (int)(sizeof(large_events) / sizeof(large_events[0])));
 	tcase_add_test(tc, closing_commits_what_is_pending);
 	tcase_add_test(tc, checkpoints_bound_the_wal);
+	tcase_add_test(tc, a_log_that_is_away_is_not_begun_anew);
+	tcase_add_loop_test(tc, a_log_that_can_not_be_written_at_the_start_is_read, 0, 2);
 	tcase_add_test(tc, a_reader_delays_the_checkpoint_and_nothing_else);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
