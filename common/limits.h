@@ -27,6 +27,7 @@
 #define LIMIT_HTTP_BURST	16		/* pipelined requests of one connection in one pass */
 #define LIMIT_HTTP_ACCEPTS	64		/* connections accepted in one pass */
 #define LIMIT_HTTP_ACCEPT_PAUSE_MS	100	/* no accept(2) after it failed for want of descriptors */
+#define LIMIT_HTTP_FULL_MS	100		/* at max_connections: who ended in another process is noticed so late */
 #define LIMIT_HTTP_YIELD_MS	5		/* a process that has more than its share leaves a connection to others */
 #define LIMIT_HTTP_UNASKED	4		/* ... and then takes this many if nobody did: 800 a second */
 #define LIMIT_HTTP_FRESH_MS	250		/* a connection made just before we go down has this to send its request */
@@ -39,6 +40,9 @@
 #define LIMIT_SERVE_WAIT_MS	500	/* a process that can't reach the workers begins without them after this */
 #define LIMIT_LISTENERS		16	/* sockets that it listens on */
 #define LIMIT_LISTEN_MS		2000	/* an address in use is tried again for so long: a predecessor may be ending */
+#define LIMIT_QUOTA_NAMES	(256 * 1024)	/* places for addresses and owners in each one's area, a word each, of which
+						 * what is used takes memory: with 18,000 connections from as many
+						 * addresses and owners, and 65,000 tickets, three are taken of ten */
 #define LIMIT_SHARED_TICKETS	(512 * 1024) /* bytes that they share for single-use tickets: a word each */
 
 /* --- who may (streamerd) --- */
@@ -49,8 +53,8 @@
 #define LIMIT_JWT_LEEWAY_MAX_MS	300000		/* ... and its most: a token is not to live on for long */
 #define LIMIT_TICKET_MS		30000		/* a ticket is used at once, or lost in somebody's log */
 #define LIMIT_TICKETS		65000		/* that can be good at once; the oldest is dropped for a new one */
-#define LIMIT_TICKETS_OWNER	1000		/* given to one owner in LIMIT_TICKET_MS by one process, so that
-						 * one can't displace everybody's */
+#define LIMIT_TICKETS_OWNER	1000		/* given to one owner in LIMIT_TICKET_MS, so that one can't
+						 * displace everybody's */
 
 /* --- SSE out (streamerd) --- */
 #define LIMIT_HEARTBEAT_MS	15000		/* comment line; shorter than any proxy's idle time-out */

@@ -183,17 +183,17 @@ enum fault bundle_join(struct hub *h, const struct bundle_request *r, struct bun
 	const struct stream_query *q = r->query;
 	int64_t since = q->since;
 	struct bundle *b;
-	struct owner *o;
+	uint64_t owner;
 
 	if (hub_is_draining(h))
 		return FAULT_WORKER_UNAVAILABLE;
-	o = hub_owner_take(h, r->owner);
-	if (!o)
+	owner = hub_owner_take(h, r->owner);
+	if (!owner)
 		return FAULT_TOO_MANY;
 	b = calloc(1, sizeof(*b));
 	REQUIRE(b);
 	b->hub = h;
-	b->owner = o;
+	b->owner = owner;
 	b->ops = r->ops;
 	b->arg = r->arg;
 	b->fd = -1;
@@ -251,13 +251,13 @@ static void refuse(struct bundle *b, enum fault fault)
 void bundle_end(struct bundle *b, enum viewer_end why)
 {
 	struct hub *h = b->hub;
-	struct owner *o = b->owner;
+	uint64_t owner = b->owner;
 	int fd = b->fd;
 
 	(void)event_del(&b->ev);
 	viewer_close(fd, why, "");
 	dissolve(b);
-	hub_stream_ended(h, o, fd);
+	hub_stream_ended(h, owner, fd);
 }
 
 /* May it be opened? FAULT_NONE and *ret_yes, or why it can't be; or neither: not yet. */

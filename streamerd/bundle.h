@@ -51,7 +51,7 @@ struct bundle {
 	TAILQ_ENTRY(bundle) marked;	/* to be settled */
 	TAILQ_ENTRY(bundle) of_watched; /* if it shows all */
 	struct hub *hub;		/* borrowed */
-	struct owner *owner;		/* a count taken */
+	uint64_t owner;			/* a count taken */
 	struct watched *watched;	/* NULL: it shows a list */
 	const struct join_ops *ops;	/* until it is accepted */
 	void *arg;

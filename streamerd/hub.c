@@ -7,8 +7,9 @@
  * them asked for it. No viewer has a timer of its own: a viewer that has nothing to read costs its
  * struct, its socket and 1/15 of a write a second.
  *
- * Memory: viewers and joins of an owner are counted against max_viewers_per_owner; tails are
- * bounded for each feed, replay pages for the process (catchup.c).
+ * Memory: viewers and joins of an owner, in all processes, are counted against
+ * max_viewers_per_owner (quota.h); tails are bounded for each feed, replay pages for the process
+ * (catchup.c).
  */
 #include "streamerd/hub.h"
 
@@ -17,23 +18,19 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/quota.h"
 #include "common/require.h"
 #include "streamerd/backend.h"
 #include "streamerd/bundle.h"
 #include "streamerd/feed.h"
 #include "streamerd/join.h"
 #include "streamerd/outage.h"
+#include "streamerd/shared.h"
 #include "streamerd/stats.h"
 #include "streamerd/viewer.h"
 
 #define TICK_MS 1000
 #define SLOTS	(LIMIT_HEARTBEAT_MS / TICK_MS)
-
-struct owner {
-	char *name;
-	int viewers; /* joins included */
-	UT_hash_handle hh;
-};
 
 struct hub {
 	struct event_base *base; /* borrowed */
@@ -46,7 +43,7 @@ struct hub {
 	struct feed *by_key; /* owned */
 	struct feed *by_sub;
 	uint64_t last_sub;
-	struct owner *owners;		 /* owned; those with viewers */
+	size_t n_counted;		 /* viewers and joins, in the quota */
 	struct bundles *bundles;	 /* owned */
 	TAILQ_HEAD(, feed) marked;	 /* to be settled */
 	TAILQ_HEAD(, feed) empty;	 /* without viewers, oldest first */
@@ -225,37 +222,27 @@ void hub_free(struct hub *h)
 		remove_feed(h, f);
 	}
 	bundles_free(h->bundles);
-	REQUIRE(!h->owners);
+	REQUIRE(h->n_counted == 0);
 	event_free(h->pass_ev);
 	event_free(h->tick_ev);
 	free(h);
 }
 
-struct owner *hub_owner_take(struct hub *h, struct str name)
+uint64_t hub_owner_take(struct hub *h, struct str name)
 {
-	struct owner *o;
+	uint64_t owner = quota_key(shared_quota(), QUOTA_VIEWERS, name);
 
-	HASH_FIND(hh, h->owners, name.p, name.n, o);
-	if (o && o->viewers >= h->max_viewers)
-		return NULL;
-	if (!o) {
-		o = calloc(1, sizeof(*o));
-		REQUIRE(o);
-		o->name = str_dup(name);
-		HASH_ADD_KEYPTR(hh, h->owners, o->name, name.n, o);
-	}
-	o->viewers++;
-	return o;
+	if (!quota_enter(shared_quota(), owner, (unsigned)h->max_viewers))
+		return 0;
+	h->n_counted++;
+	return owner;
 }
 
-void hub_owner_release(struct hub *h, struct owner *o)
+void hub_owner_release(struct hub *h, uint64_t owner)
 {
-	REQUIRE(o->viewers > 0);
-	if (--o->viewers > 0)
-		return;
-	HASH_DEL(h->owners, o);
-	free(o->name);
-	free(o);
+	REQUIRE(h->n_counted > 0);
+	h->n_counted--;
+	quota_leave(shared_quota(), owner);
 }
 
 struct feed *hub_feed(struct hub *h, struct str owner, struct str session_id, bool create)
@@ -279,16 +266,16 @@ struct feed *hub_feed(struct hub *h, struct str owner, struct str session_id, bo
 
 enum fault hub_join(struct hub *h, const struct join_request *r, struct join **ret_join)
 {
-	struct owner *o;
 	struct feed *f;
+	uint64_t owner;
 
 	if (h->draining)
 		return FAULT_WORKER_UNAVAILABLE;
-	o = hub_owner_take(h, r->owner);
-	if (!o)
+	owner = hub_owner_take(h, r->owner);
+	if (!owner)
 		return FAULT_TOO_MANY;
 	f = hub_feed(h, r->owner, r->session_id, true);
-	*ret_join = join_new(f, o, r);
+	*ret_join = join_new(f, owner, r);
 	hub_mark(h, f);
 	return FAULT_NONE;
 }
@@ -364,9 +351,9 @@ void hub_stream_began(struct hub *h)
 	stats->viewers++;
 }
 
-void hub_stream_ended(struct hub *h, struct owner *o, int fd)
+void hub_stream_ended(struct hub *h, uint64_t owner, int fd)
 {
-	hub_owner_release(h, o);
+	hub_owner_release(h, owner);
 	stats->viewers--;
 	h->ended(h->arg, fd);
 }

@@ -24,7 +24,6 @@ struct bundles;
 struct feed;
 struct hub;
 struct join;
-struct owner;
 
 /* Why a viewer's stream ends. */
 enum viewer_end {
@@ -84,18 +83,19 @@ void hub_retry(struct hub *h);		      /* settle every feed at the next tick */
 void hub_keeps_snapshot(struct hub *h, struct feed *f, bool keeps);
 uint64_t hub_new_sub(struct hub *h, struct feed *f); /* a subscriber's number that leads to f */
 void hub_drop_sub(struct hub *h, struct feed *f);
-void hub_owner_release(struct hub *h, struct owner *o);
+/* One stream less of those that hub_owner_take() counted. */
+void hub_owner_release(struct hub *h, uint64_t owner);
 /* --- for streams of several sessions (bundle.h) --- */
 struct bundles *hub_bundles(struct hub *h);
 bool hub_is_draining(const struct hub *h);
 void hub_wake(struct hub *h); /* bundles are settled at the end of this pass */
-/* One more stream of that owner, or NULL at the limit. */
-struct owner *hub_owner_take(struct hub *h, struct str name);
+/* One more stream of that owner, in all processes: what stands for the owner, or 0 at the limit. */
+uint64_t hub_owner_take(struct hub *h, struct str name);
 /* The session's feed: made, if create, if there is none; NULL. */
 struct feed *hub_feed(struct hub *h, struct str owner, struct str session_id, bool create);
 void hub_stream_began(struct hub *h);
 /* One that began, and whose socket fd was closed; takes the count back. */
-void hub_stream_ended(struct hub *h, struct owner *o, int fd);
+void hub_stream_ended(struct hub *h, uint64_t owner, int fd);
 
 void hub_viewer_began(struct hub *h, struct viewer *v);
 void hub_viewer_ended(struct hub *h, struct viewer *v);

@@ -19,13 +19,13 @@
 #include "streamerd/stats.h"
 #include "streamerd/viewer.h"
 
-struct join *join_new(struct feed *f, struct owner *o, const struct join_request *r)
+struct join *join_new(struct feed *f, uint64_t owner, const struct join_request *r)
 {
 	struct join *j = calloc(1, sizeof(*j));
 
 	REQUIRE(j);
 	j->feed = f;
-	j->owner = o;
+	j->owner = owner;
 	j->ops = r->ops;
 	j->arg = r->arg;
 	j->came_at = f->asks;

@@ -13,7 +13,7 @@
 struct join {
 	TAILQ_ENTRY(join) link; /* in feed->joins */
 	struct feed *feed;	/* borrowed: the owner */
-	struct owner *owner;	/* a count taken */
+	uint64_t owner;		/* a count taken */
 	const struct join_ops *ops;
 	void *arg;
 	uint64_t generation, seq; /* the cursor, if has_cursor */
@@ -23,7 +23,7 @@ struct join {
 	bool until_idle;
 };
 
-struct join *join_new(struct feed *f, struct owner *o, const struct join_request *r);
+struct join *join_new(struct feed *f, uint64_t owner, const struct join_request *r);
 /* The request has gone away: no callback any more. */
 void join_cancel(struct join *j);
 

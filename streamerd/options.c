@@ -312,15 +312,6 @@ struct options *options_load(const char *file, struct conf_error *e)
 	return o;
 }
 
-void options_share(struct options *o, unsigned n)
-{
-	int *const limits[] = {&o->max_connections, &o->max_connections_per_address,
-			       &o->max_viewers_per_owner};
-
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-		*limits[i] = (*limits[i] - 1) / (int)n + 1; /* they are 1 or more */
-}
-
 void options_set_listen(struct options *o, const char *const *names, unsigned n)
 {
 	names_clear(&o->listen);

@@ -26,7 +26,7 @@ struct options {
 	bool listen_is_default; /* the file does not say */
 	int processes;		/* that serve */
 	int64_t max_body;	/* bytes */
-	/* of all processes together, until options_share() */
+	/* of all processes together */
 	int max_connections; /* viewers included */
 	int max_connections_per_address;
 	int max_viewers_per_owner;
@@ -51,9 +51,6 @@ struct options {
 /* NULL with *e filled in if the file is wrong. */
 struct options *options_load(const char *file, struct conf_error *e);
 void options_free(struct options *o); /* NULL is fine */
-/* One of n serving processes: its share of the limits that count connections and viewers, so that
- * all together have what the file says. Rounded up. */
-void options_share(struct options *o, unsigned n);
 /* Replaces the default of `listen` by these. */
 void options_set_listen(struct options *o, const char *const *names, unsigned n);
 /* The path of a "unix:" address, or NULL. Borrows. */

@@ -106,8 +106,20 @@ static int on_start(void *arg, unsigned index, pid_t *ret_pid, int *ret_control)
 	return spawn_process(&p->setup->spawn, index, fds, 1 + n, ret_pid, ret_control);
 }
 
+/* Who has no process holds no connection and no viewer. */
+static void forget_dead(const struct parent *p)
+{
+	for (unsigned i = 0; i < pool_size(p->pool); i++) {
+		int r = pool_pid(p->pool, i) ? 0 : shared_forget(p->shared_fd, i);
+
+		if (r < 0)
+			log_error("process.forget", "process=%u error=\"%s\"", i, strerror(-r));
+	}
+}
+
 static void on_changed(void *arg)
 {
+	forget_dead(arg);
 	notify_state(arg);
 }
 

@@ -50,6 +50,7 @@ struct process {
 	int64_t begin_by;		 /* monotonic ms */
 	struct event *drained;		 /* looks whether everything has ended */
 	int64_t drain_ticks;
+	int max_sockets; /* connections that we may have descriptors for */
 };
 
 static void apply(struct app *app)
@@ -80,7 +81,6 @@ static void on_hup(evutil_socket_t sig, short what, void *arg)
 		options_free(options);
 		return;
 	}
-	options_share(options, shared_processes());
 	listen = options->listen; /* the sockets stay, and so does what is allowed as Host */
 	options->listen = app->options->listen;
 	app->options->listen = listen;
@@ -154,23 +154,26 @@ static void on_parent(evutil_socket_t fd, short what, void *arg)
 	drain(p);
 }
 
-/* As many descriptors as we may have; connections must fit into them. */
-static void raise_files(struct options *o)
+/* As many descriptors as we may have. How many connections of all fit into those of this process;
+ * the others have as many. */
+static int raise_files(const struct options *o, unsigned processes)
 {
+	rlim_t all = (rlim_t)o->max_connections;
 	struct rlimit r;
+	rlim_t room;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-		return;
+		return o->max_connections;
 	r.rlim_cur = r.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &r) < 0)
 		log_warning("limits.files", "error=\"%s\"", strerror(errno));
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur <= 2 * SPARE_FILES)
-		return;
-	if ((rlim_t)o->max_connections > r.rlim_cur - SPARE_FILES) {
+		return o->max_connections;
+	room = r.rlim_cur - SPARE_FILES;
+	if (all / processes > room)
 		log_warning("limits.connections", "configured=%d possible=%llu", o->max_connections,
-			    (unsigned long long)r.rlim_cur - SPARE_FILES);
-		o->max_connections = (int)(r.rlim_cur - SPARE_FILES);
-	}
+			    (unsigned long long)room * processes);
+	return all > room ? (int)room : o->max_connections;
 }
 
 static void on_viewer_ended(void *arg, int fd)
@@ -252,6 +255,8 @@ static void start(struct process *p, const struct serve_setup *setup)
 	const struct options *o = app->options;
 	struct http_conf hc = {.max_body = o->max_body,
 			       .max_connections = o->max_connections,
+			       .max_sockets = p->max_sockets,
+			       .quota = shared_quota(),
 			       .max_per_address = o->max_connections_per_address,
 			       .n_proxies = o->trusted_proxies.n,
 			       .head_ms = o->head_ms,
@@ -264,7 +269,7 @@ static void start(struct process *p, const struct serve_setup *setup)
 			       .times_unread = &stats->unread};
 	auto_free struct http_net *proxies = NULL;
 
-	app->tickets = tickets_new(shared_tickets());
+	app->tickets = tickets_new(shared_tickets(), shared_quota());
 	app->hub = hub_new(app->base, on_viewer_ended, app);
 	app->backend = backend_new(app->base, o->bus_dir, setup->peer_uid, &app_backend_ops, app);
 	hub_set_backend(app->hub, app->backend);
@@ -330,8 +335,7 @@ int serve_run(const struct serve_setup *setup)
 		log_error("serve.start", "error=\"%s\"", strerror(r < 0 ? -r : errno));
 	} else if (listeners_adopt(p.app.options, setup->listen_fds, setup->n_listen) == 0) {
 		(void)signal(SIGPIPE, SIG_IGN);
-		options_share(p.app.options, setup->processes);
-		raise_files(p.app.options);
+		p.max_sockets = raise_files(p.app.options, setup->processes);
 		status = run(&p, setup);
 	}
 	(void)close(p.control);

@@ -19,9 +19,11 @@
 
 #include "common/cleanup.h"
 #include "common/limits.h"
+#include "common/quota.h"
 #include "common/require.h"
 
 #define LINE 64 /* of a processor's cache: slots of two processes share none */
+#define PAGE 4096
 
 struct slot {
 	_Alignas(LINE) struct stats stats;
@@ -32,8 +34,12 @@ struct shared {
 	_Alignas(LINE) unsigned char tickets[LIMIT_SHARED_TICKETS];
 };
 
+/* Behind it, in the memory of several, lies what quota.c uses. */
+#define QUOTA_AT ((sizeof(struct shared) + PAGE - 1) / PAGE * PAGE)
+
 static struct shared alone;
 static struct shared *shared = &alone;
+static struct quota *quota; /* owned, as long as the process lives */
 static unsigned n_processes = 1;
 static unsigned own;
 
@@ -43,7 +49,7 @@ int shared_new(void)
 {
 	auto_close int fd = memfd_create("streamerd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd < 0 || ftruncate(fd, (off_t)sizeof(struct shared)) < 0 ||
+	if (fd < 0 || ftruncate(fd, (off_t)(QUOTA_AT + quota_bytes(LIMIT_PROCESSES))) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	return steal_fd(&fd);
@@ -54,15 +60,36 @@ static bool is_gauge(const char *type)
 	return strcmp(type, "gauge") == 0;
 }
 
+/* A hole in the file: zero for whoever has it mapped, and the pages are given back. */
+int shared_forget(int fd, unsigned index)
+{
+	size_t at, n;
+
+	quota_area_at(index, &at, &n);
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(QUOTA_AT + at),
+			 (off_t)n) < 0
+		       ? -errno
+		       : 0;
+}
+
 int shared_attach(int fd, unsigned index, unsigned processes)
 {
-	void *p;
+	size_t n = QUOTA_AT + quota_bytes(processes);
+	unsigned char *p;
+	int r;
 
 	REQUIRE(index < processes && processes <= LIMIT_PROCESSES);
-	p = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	shared = p;
+	r = shared_forget(fd, index); /* what the parent may have missed */
+	if (r < 0) {
+		(void)munmap(p, n);
+		return r;
+	}
+	shared = (struct shared *)p;
+	quota_free(quota);
+	quota = quota_new(p + QUOTA_AT, index, processes);
 	own = index;
 	n_processes = processes;
 	stats = &shared->slots[own].stats;
@@ -118,4 +145,11 @@ uint64_t shared_least_load(void)
 void *shared_tickets(void)
 {
 	return shared->tickets;
+}
+
+struct quota *shared_quota(void)
+{
+	if (!quota)
+		quota = quota_new(NULL, 0, 1);
+	return quota;
 }

@@ -9,11 +9,12 @@
  * alone. When the ring comes round, the oldest ticket is no longer there to be taken.
  *
  * So no process waits for another, and one that dies in between leaves nothing behind. The key is
- * made the same way: whoever finds one of its words 0 puts a random one there. After a restart
- * there is another key, and old tickets are nothing.
+ * agreed upon the same way (agree.h). After a restart there is another key, and old tickets are
+ * nothing.
  *
- * How many an owner was given lately is counted in each process by itself, in windows of
- * LIMIT_TICKET_MS.
+ * How many an owner was given lately is counted in windows of LIMIT_TICKET_MS, by all processes
+ * together (quota.h). What counts is the owner's name in that window, so it does no harm that a
+ * process takes its counts back only when it is asked for a ticket in a later one.
  */
 #include "streamerd/tickets.h"
 
@@ -22,8 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/agree.h"
 #include "common/cleanup.h"
 #include "common/hash.h"
+#include "common/quota.h"
 #include "streamerd/base64url.h"
 
 #define KEY_WORDS (crypto_secretbox_KEYBYTES / sizeof(uint64_t))
@@ -34,14 +37,16 @@ struct shared {
 	_Atomic uint64_t key[KEY_WORDS]; /* none is 0 */
 };
 
+/* To be taken back from the quota. */
 struct given {
-	char *owner; /* owned */
+	uint64_t key;
 	int n;
 	UT_hash_handle hh;
 };
 
 struct tickets {
 	struct shared *shared; /* borrowed */
+	struct quota *quota;   /* borrowed */
 	unsigned char key[crypto_secretbox_KEYBYTES];
 	struct given *given; /* owned: in this window */
 	int64_t window;
@@ -63,33 +68,25 @@ _Static_assert(sizeof(struct shared) <= LIMIT_SHARED_TICKETS, "they fit");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared between processes");
 _Static_assert(LIMIT_OWNER <= 255 && LIMIT_ID <= 255, "lengths are one byte");
 
-struct tickets *tickets_new(void *memory)
+struct tickets *tickets_new(void *memory, struct quota *quota)
 {
 	struct tickets *t = calloc(1, sizeof(*t));
-	uint64_t key[KEY_WORDS];
 
 	REQUIRE(t);
 	t->shared = memory;
-	for (size_t i = 0; i < KEY_WORDS; i++) {
-		uint64_t none = 0, word = 0;
-
-		while (!word)
-			randombytes_buf(&word, sizeof(word));
-		(void)atomic_compare_exchange_strong(&t->shared->key[i], &none, word);
-		key[i] = atomic_load(&t->shared->key[i]);
-	}
-	memcpy(t->key, key, sizeof(t->key));
-	sodium_memzero(key, sizeof(key));
+	t->quota = quota;
+	agree_on_secret(t->shared->key, KEY_WORDS, t->key);
 	return t;
 }
 
-static void forget_given(struct tickets *t)
+static void take_back(struct tickets *t)
 {
 	struct given *g, *next;
 
 	HASH_ITER (hh, t->given, g, next) {
+		while (g->n--)
+			quota_leave(t->quota, g->key);
 		HASH_DEL(t->given, g);
-		free(g->owner);
 		free(g);
 	}
 }
@@ -98,27 +95,41 @@ void tickets_free(struct tickets *t)
 {
 	if (!t)
 		return;
-	forget_given(t);
+	take_back(t);
 	sodium_memzero(t->key, sizeof(t->key));
 	free(t);
+}
+
+static uint64_t key_in_window(const struct tickets *t, struct str owner)
+{
+	auto_buf struct buf name = BUF_INIT;
+
+	buf_add(&name, &t->window, sizeof(t->window));
+	buf_add(&name, owner.p, owner.n);
+	return quota_key(t->quota, QUOTA_TICKETS, (struct str){name.data, name.len});
 }
 
 static bool may_have_one(struct tickets *t, struct str owner, int64_t now_ms)
 {
 	struct given *g;
+	uint64_t key;
 
 	if (now_ms / LIMIT_TICKET_MS != t->window) {
-		forget_given(t);
+		take_back(t);
 		t->window = now_ms / LIMIT_TICKET_MS;
 	}
-	HASH_FIND(hh, t->given, owner.p, owner.n, g);
+	key = key_in_window(t, owner);
+	if (!quota_enter(t->quota, key, LIMIT_TICKETS_OWNER))
+		return false;
+	HASH_FIND(hh, t->given, &key, sizeof(key), g);
 	if (!g) {
 		g = calloc(1, sizeof(*g));
 		REQUIRE(g);
-		g->owner = str_dup(owner);
-		HASH_ADD_KEYPTR(hh, t->given, g->owner, owner.n, g);
+		g->key = key;
+		HASH_ADD(hh, t->given, key, sizeof(g->key), g);
 	}
-	return g->n++ < LIMIT_TICKETS_OWNER;
+	g->n++;
+	return true;
 }
 
 bool tickets_issue(struct tickets *t, struct str owner, struct str session_id, int64_t now_ms,

@@ -16,10 +16,12 @@
 #include "common/buf.h"
 #include "common/limits.h"
 
+struct quota;
 struct tickets;
 
-/* memory: LIMIT_SHARED_TICKETS bytes, aligned, zero before anyone used them. Borrowed. */
-struct tickets *tickets_new(void *memory);
+/* memory: LIMIT_SHARED_TICKETS bytes, aligned, zero before anyone used them. Both borrowed, and
+ * shared by the same processes. */
+struct tickets *tickets_new(void *memory, struct quota *quota);
 void tickets_free(struct tickets *t); /* NULL is fine */
 
 /*

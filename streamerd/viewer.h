@@ -21,7 +21,7 @@ struct viewer {
 	TAILQ_ENTRY(viewer) link;      /* in feed->viewers, or feed->blocked */
 	TAILQ_ENTRY(viewer) slot_link; /* in the hub's wheel */
 	struct feed *feed;	       /* borrowed: the owner */
-	struct owner *owner;	       /* a count taken */
+	uint64_t owner;		       /* a count taken */
 	struct block *block;	       /* owned reference: what is being sent; may be NULL */
 	uint64_t generation, seq;      /* without a block: the last event sent whole */
 	uint64_t since;		       /* has every later event as such: its cursor or snapshot */
@@ -39,7 +39,7 @@ struct viewer {
 };
 
 struct viewer_start {
-	struct owner *owner; /* the count goes over */
+	uint64_t owner; /* the count goes over */
 	bool until_idle;
 	uint32_t came_at;
 	struct block *block; /* a reference that goes over, or NULL ... */

@@ -7,7 +7,8 @@
  *
  * The life of a request
  *	1. A connection is accepted. At max_connections the one that has been idle for longest is
- *	   closed for it; if none is idle it waits in the kernel's backlog until one ends. An
+ *	   closed for it; if none is idle it waits in the kernel's backlog until one ends, here or
+ *	   in a process that shares the limit. An
  *	   address that has max_per_address gets 429 and is closed.
  *	2. Head and body are read, each under an absolute deadline. Whatever is malformed, too large
  *	   or too slow is answered by the layer itself, through ops->refuse, and the connection
@@ -39,6 +40,7 @@
 struct http_net;
 struct http_server;
 struct http_request;
+struct quota;
 
 enum http_method {
 	HTTP_GET,
@@ -55,6 +57,9 @@ struct http_conf {
 	int64_t max_body;    /* bytes */
 	int max_connections; /* open at once, with those taken by http_take() */
 	int max_per_address; /* of them, from one address; see http_peer.h for what counts as one */
+	int max_sockets;     /* of them, in this server */
+	/* Where both are counted, with those of other processes that share it. Borrowed. */
+	struct quota *quota;
 	/* Proxies, whose own connections are not counted so, and whose X-Forwarded-For is believed
 	 */
 	const struct http_net *proxies;

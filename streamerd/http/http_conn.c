@@ -438,7 +438,7 @@ void http_conn_resume(struct http_conn *c)
 /* --- life --- */
 
 void http_conn_new(struct http_server *server, int fd, const union http_addr *addr,
-		   struct http_crowd_one *one)
+		   uint64_t address)
 {
 	struct http_conn *c = calloc(1, sizeof(*c));
 
@@ -446,7 +446,7 @@ void http_conn_new(struct http_server *server, int fd, const union http_addr *ad
 	c->server = server;
 	c->fd = fd;
 	c->addr = *addr;
-	c->one = one;
+	c->address = address;
 	c->trusted = http_server_trusts(server, addr);
 	c->fresh = true;
 	REQUIRE(evtimer_assign(&c->timer, http_server_base(server), on_deadline, c) == 0);

@@ -14,7 +14,6 @@
 #include "streamerd/http/http_peer.h"
 #include "streamerd/http/http_request.h"
 
-struct http_crowd_one;
 struct http_server;
 
 enum http_conn_state {
@@ -32,7 +31,7 @@ struct http_conn {
 	enum http_conn_state state;
 	int fd; /* owned; -1 when closed or taken */
 	union http_addr addr;
-	struct http_crowd_one *one; /* counted as one of its address; NULL: not counted */
+	uint64_t address; /* whose it is counted as, by http_crowd.h; 0: not counted */
 	struct event io;
 	struct event timer;
 	short watching;	  /* what io is added for; 0: not added */
@@ -44,6 +43,7 @@ struct http_conn {
 	bool close;	  /* after the answer that is being written */
 	bool deferred;	  /* on the server's list */
 	bool idle_listed; /* on the server's list */
+	bool handed_over; /* its places under the limits are the socket's now */
 	struct buf in;	  /* owned: bytes that no request has taken yet, from in_at on */
 	size_t in_at;
 	struct buf out; /* owned: the rest of an answer, from out_at on */
@@ -55,10 +55,10 @@ struct http_conn {
 	TAILQ_ENTRY(http_conn) all, defer, idle;
 };
 
-/* Takes the socket, and the count (may be NULL). The connection lives until it ends itself or the
- * server frees it. */
+/* Takes the socket and its places: one of all, one of the address (0: none). The connection lives
+ * until it ends itself or the server frees it. */
 void http_conn_new(struct http_server *server, int fd, const union http_addr *addr,
-		   struct http_crowd_one *one);
+		   uint64_t address);
 /* Ends it now, without an answer. Not while a handler has its request. */
 void http_conn_close(struct http_conn *c);
 /* From the server's deferred list: goes on with what is already here. */

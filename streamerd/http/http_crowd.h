@@ -1,6 +1,6 @@
 /*
- * http_crowd.h - how many connections each address has, also those that were handed over; inside
- * the layer only.
+ * http_crowd.h - the places that sockets take under the limits of connections, also those that
+ * were handed over; inside the layer only.
  */
 #pragma once
 
@@ -8,26 +8,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/hash.h"
+struct quota;
 
-struct http_crowd_one {
-	uint8_t key[16]; /* of http_peer_key() */
-	unsigned n;
-	UT_hash_handle hh;
-};
-
-/* Zero-initialised is empty. Embedded in its server. */
+/* Embedded in its server. */
 struct http_crowd {
-	struct http_crowd_one *all; /* owned: those with n > 0 */
-	/* owned: whose the socket with that number is; NULL: nobody's that is counted */
-	struct http_crowd_one **by_fd;
+	struct quota *quota; /* borrowed */
+	uint64_t all;	     /* the key of all connections together */
+	int max, max_per_address, max_sockets;
+	int sockets;	 /* that have a place in this process */
+	uint64_t *by_fd; /* owned: the address that the socket with that number counts for */
 	size_t n_fds;
 };
 
-/* Counts one more; NULL if there are max already. */
-struct http_crowd_one *http_crowd_enter(struct http_crowd *c, const uint8_t key[16], unsigned max);
-void http_crowd_leave(struct http_crowd *c, struct http_crowd_one *one); /* NULL is fine */
-/* The same by the number of a socket that was handed over. */
-void http_crowd_keep(struct http_crowd *c, int fd, struct http_crowd_one *one); /* NULL is fine */
-void http_crowd_leave_fd(struct http_crowd *c, int fd);
+/* quota is borrowed. The limits are those of struct http_conf. */
+void http_crowd_init(struct http_crowd *c, struct quota *quota, int max, int max_per_address,
+		     int max_sockets);
 void http_crowd_fini(struct http_crowd *c);
+
+/* One more of all, in all processes; false at max, or if this process has max_sockets. */
+bool http_crowd_enter(struct http_crowd *c);
+void http_crowd_leave(struct http_crowd *c);
+
+/* One more of an address (as http_peer_key() has it): what stands for it, or 0 if it has max. */
+uint64_t http_crowd_enter_address(struct http_crowd *c, const uint8_t key[16]);
+void http_crowd_leave_address(struct http_crowd *c, uint64_t address); /* 0 is fine */
+/* A socket is handed over, with its places: they are known by its number from now on. */
+void http_crowd_keep(struct http_crowd *c, int fd, uint64_t address);
+/* It was closed. */
+void http_crowd_leave_fd(struct http_crowd *c, int fd);

@@ -4,12 +4,14 @@
  * Owns the listening sockets and the connections. A connection is on up to three lists: all; idle
  * (kept alive, oldest first); deferred (has something to do in the next pass of the loop).
  *
- * Room. Open connections and those handed over are counted against max_connections. At the limit a
- * new connection displaces the one that has been idle for longest; if none is idle, accepting
- * stops and the kernel's backlog waits until one ends. The same gate closes for a moment when
- * accept(2) has no descriptor or memory left: a listening socket stays readable then, and a loop
- * that did not look away would spin and fill the log. Before that, connections are counted for each
- * address, so that one alone can't take all the room (http_crowd.h).
+ * Room. Open connections and those handed over are counted against max_connections, which several
+ * processes may share (http_crowd.h). A place is taken before a connection is accepted, for what
+ * was accepted can't be left to another process. At the limit a new connection displaces the one
+ * that has been idle for longest; if none is idle here, accepting stops and the kernel's backlog
+ * waits: until one of ours ends, or every LIMIT_HTTP_FULL_MS, for one may have ended in another
+ * process. The same gate closes for a moment when accept(2) has no descriptor or memory left: a
+ * listening socket stays readable then, and a loop that did not look away would spin and fill the
+ * log. Connections are counted for each address too, so that one alone can't take all the room.
  *
  * Several processes may have one listening socket; each is woken for a connection, and who is there
  * first has it. Left alone, that is nearly always the same one. So whoever has more than its share
@@ -55,14 +57,16 @@ struct http_server {
 	void *arg; /* borrowed */
 	struct listener_list listeners;
 	struct conn_list all, idle, deferred;
-	size_t n_open, n_taken, n_deferred;
+	size_t n_open, n_deferred;
 	struct http_net *proxies; /* owned: conf's */
 	struct http_crowd crowd;
 	size_t unsent;				       /* bytes of answers that connections keep */
 	struct event *defer_ev, *accept_ev, *drain_ev; /* owned */
 	bool listening;				       /* the listeners' events are added */
 	bool paused;				       /* looks away: accept_ev ends it */
-	unsigned unasked;			       /* connections to take before asking again */
+	bool full;	  /* had no place for one more, when it looked */
+	bool full_told;	  /* ... and has not had one since */
+	unsigned unasked; /* connections to take before asking again */
 	bool draining;
 	bool fresh_told; /* ... and the time to begin is over */
 	struct log_limit accept_log, full_log, crowd_log, unread_log;
@@ -71,11 +75,6 @@ struct http_server {
 };
 
 /* --- accepting --- */
-
-static bool has_room(const struct http_server *s)
-{
-	return s->n_open + s->n_taken < (size_t)s->conf.max_connections;
-}
 
 static void pause_accepting(struct http_server *s, int ms)
 {
@@ -89,24 +88,14 @@ static void pause_accepting(struct http_server *s, int ms)
 	REQUIRE(event_add(s->accept_ev, &tv) == 0); /* only memory could be short */
 }
 
-static void tell_full(struct http_server *s)
-{
-	++*s->conf.times_full;
-	if (log_allowed(&s->full_log, 1))
-		log_warning("http.full", "connections=%zu limit=%d", s->n_open + s->n_taken,
-			    s->conf.max_connections);
-}
-
 static void update_listening(struct http_server *s)
 {
-	bool want = !s->draining && !s->paused && (has_room(s) || !TAILQ_EMPTY(&s->idle));
+	bool want = !s->draining && !s->paused && (!s->full || !TAILQ_EMPTY(&s->idle));
 	struct listener *l;
 
 	if (want == s->listening)
 		return;
 	s->listening = want;
-	if (!want && !s->draining && !s->paused)
-		tell_full(s);
 	TAILQ_FOREACH (l, &s->listeners, all) {
 		if (!want) {
 			(void)event_del(l->ev);
@@ -117,6 +106,37 @@ static void update_listening(struct http_server *s)
 	}
 }
 
+/* No place, and nobody here who could make room. */
+static void wait_for_room(struct http_server *s)
+{
+	struct timeval tv = {0, LIMIT_HTTP_FULL_MS * 1000};
+
+	s->full = true;
+	REQUIRE(event_add(s->accept_ev, &tv) == 0); /* only memory could be short */
+	update_listening(s);
+	if (s->full_told)
+		return;
+	s->full_told = true;
+	++*s->conf.times_full;
+	if (log_allowed(&s->full_log, 1))
+		log_warning("http.full", "connections=%d limit=%d", s->crowd.sockets,
+			    s->conf.max_connections);
+}
+
+static bool take_place(struct http_server *s)
+{
+	if (!http_crowd_enter(&s->crowd))
+		return false;
+	s->full_told = false;
+	return true;
+}
+
+static void give_place_back(struct http_server *s)
+{
+	http_crowd_leave(&s->crowd);
+	s->full = false;
+}
+
 static void on_accept_again(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_server *s = arg;
@@ -124,6 +144,7 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	s->paused = false;
+	s->full = false;
 	update_listening(s);
 }
 
@@ -140,20 +161,14 @@ bool http_server_trusts(const struct http_server *s, const union http_addr *addr
  * Told, as far as that can be done without waiting: the socket takes so little at once, and what
  * has come of a request is read, or closing would reset the connection.
  */
-static void turn_away(struct http_server *s, int fd, const union http_addr *addr)
+static void turn_away(struct http_server *s, int fd, enum fault fault, const char *detail)
 {
 	auto_buf struct buf answer = BUF_INIT;
 	auto_buf struct buf body = BUF_INIT;
-	char name[HTTP_PEER_LEN];
 
-	++*s->conf.times_crowded;
-	http_peer_name(addr, name);
-	if (log_allowed(&s->crowd_log, 1))
-		log_warning("http.crowded", "peer=%s limit=%d", name, s->conf.max_per_address);
-	s->ops.refuse(s->arg, FAULT_TOO_MANY, "too many connections from this address", &body);
-	http_reply_head(&answer, fault_status(FAULT_TOO_MANY),
-			HTTP_REFUSAL_HEADERS "Retry-After: 1\r\n", body.len, HTTP_AFTER_CLOSE,
-			clock_wall_ms() / 1000);
+	s->ops.refuse(s->arg, fault, detail, &body);
+	http_reply_head(&answer, fault_status(fault), HTTP_REFUSAL_HEADERS "Retry-After: 1\r\n",
+			body.len, HTTP_AFTER_CLOSE, clock_wall_ms() / 1000);
 	buf_add(&answer, body.data, body.len);
 	(void)recv(fd, s->scratch, sizeof(s->scratch), MSG_DONTWAIT);
 	(void)send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -161,24 +176,52 @@ static void turn_away(struct http_server *s, int fd, const union http_addr *addr
 	(void)close(fd);
 }
 
-static void welcome(struct http_server *s, int fd, const union http_addr *addr)
+static void turn_away_crowd(struct http_server *s, int fd, const union http_addr *addr)
 {
-	struct http_crowd_one *who = NULL;
+	char name[HTTP_PEER_LEN];
+
+	++*s->conf.times_crowded;
+	http_peer_name(addr, name);
+	if (log_allowed(&s->crowd_log, 1))
+		log_warning("http.crowded", "peer=%s limit=%d", name, s->conf.max_per_address);
+	turn_away(s, fd, FAULT_TOO_MANY, "too many connections from this address");
+}
+
+/* False once nobody is idle any more: whoever made room, another process was there first. */
+static bool displace(struct http_server *s)
+{
+	while (!TAILQ_EMPTY(&s->idle)) {
+		http_conn_close(TAILQ_FIRST(&s->idle));
+		if (take_place(s))
+			return true;
+	}
+	return false;
+}
+
+/* has_place: one was taken for it. */
+static void welcome(struct http_server *s, int fd, const union http_addr *addr, bool has_place)
+{
+	uint64_t address = 0;
 	uint8_t key[16];
 	int one = 1;
 
 	if (http_peer_key(addr, key) && !http_server_trusts(s, addr)) {
-		who = http_crowd_enter(&s->crowd, key, (unsigned)s->conf.max_per_address);
-		if (!who) {
-			turn_away(s, fd, addr);
+		address = http_crowd_enter_address(&s->crowd, key);
+		if (!address) {
+			turn_away_crowd(s, fd, addr);
+			if (has_place)
+				give_place_back(s);
 			return;
 		}
 	}
-	if (!has_room(s))
-		http_conn_close(TAILQ_FIRST(&s->idle));
+	if (!has_place && !displace(s)) {
+		turn_away(s, fd, FAULT_OVERLOADED, "too many connections");
+		http_crowd_leave_address(&s->crowd, address);
+		return;
+	}
 	if (addr->sa.sa_family != AF_UNIX)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* only speed */
-	http_conn_new(s, fd, addr, who);
+	http_conn_new(s, fd, addr, address);
 }
 
 /* Once it has looked away, the next few are taken unasked: the others may be worse off. */
@@ -208,20 +251,27 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	for (int i = 0; i < LIMIT_HTTP_ACCEPTS && s->listening; i++) {
 		union http_addr addr = {.sa = {.sa_family = AF_UNIX}};
 		socklen_t len = sizeof(addr);
-		int conn;
+		bool has_place;
+		int conn, error;
 
 		if (yields(s)) {
 			pause_accepting(s, LIMIT_HTTP_YIELD_MS);
 			return;
 		}
+		has_place = take_place(s);
+		if (!has_place && TAILQ_EMPTY(&s->idle)) {
+			wait_for_room(s);
+			return;
+		}
 		conn = accept4(fd, &addr.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
 		if (conn >= 0) {
-			welcome(s, conn, &addr);
-			update_listening(s);
+			welcome(s, conn, &addr, has_place);
 			continue;
 		}
-		switch (errno) {
+		error = errno;
+		if (has_place)
+			give_place_back(s);
+		switch (error) {
 		case EAGAIN:
 			return;
 		case EINTR:
@@ -240,7 +290,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 			if (log_allowed(&s->accept_log, 1))
 				log_warning("http.accept",
 					    "error=\"%s\" connections=%zu pause_ms=%d",
-					    strerror(errno), s->n_open, LIMIT_HTTP_ACCEPT_PAUSE_MS);
+					    strerror(error), s->n_open, LIMIT_HTTP_ACCEPT_PAUSE_MS);
 			pause_accepting(s, LIMIT_HTTP_ACCEPT_PAUSE_MS);
 			return;
 		}
@@ -337,24 +387,24 @@ void http_server_remove(struct http_server *s, struct http_conn *c)
 	undefer(s, c);
 	TAILQ_REMOVE(&s->all, c, all);
 	s->n_open--;
-	http_crowd_leave(&s->crowd, c->one);
-	c->one = NULL;
+	if (!c->handed_over) {
+		give_place_back(s);
+		http_crowd_leave_address(&s->crowd, c->address);
+	}
 	*s->conf.connections = s->n_open;
 	update_listening(s);
 }
 
 void http_server_took(struct http_server *s, struct http_conn *c, int fd)
 {
-	s->n_taken++;
-	http_crowd_keep(&s->crowd, fd, c->one);
-	c->one = NULL;
+	c->handed_over = true;
+	http_crowd_keep(&s->crowd, fd, c->address);
 }
 
 void http_server_taken_ended(struct http_server *s, int fd)
 {
-	REQUIRE(s->n_taken > 0);
-	s->n_taken--;
 	http_crowd_leave_fd(&s->crowd, fd);
+	s->full = false;
 	update_listening(s);
 }
 
@@ -455,7 +505,7 @@ struct http_server *http_server_new(struct event_base *base, const struct http_c
 	struct http_server *s = calloc(1, sizeof(*s));
 
 	REQUIRE(s && ops->request && ops->refuse && conf->max_connections > 0 &&
-		conf->max_per_address > 0);
+		conf->max_per_address > 0 && conf->max_sockets > 0 && conf->quota);
 	s->base = base;
 	s->conf = *conf;
 	if (conf->n_proxies) {
@@ -472,6 +522,8 @@ struct http_server *http_server_new(struct event_base *base, const struct http_c
 		s->conf.times_crowded = &s->times_crowded;
 	if (!s->conf.times_unread)
 		s->conf.times_unread = &s->times_unread;
+	http_crowd_init(&s->crowd, conf->quota, conf->max_connections, conf->max_per_address,
+			conf->max_sockets);
 	s->ops = *ops;
 	s->arg = arg;
 	TAILQ_INIT(&s->listeners);

@@ -9,7 +9,7 @@ import threading
 import time
 
 from lib import crowd, http, tap, upstream
-from lib.daemons import STREAMERD, WRAPPER, Stack
+from lib.daemons import STREAMERD, WRAPPER, Stack, connections_of
 from lib.upstream import Upstream
 from lib.wait import SCALE, scaled, until
 
@@ -46,19 +46,6 @@ class Knocker(threading.Thread):
         tap.eq(self.refused, [], "refused connections")
 
 
-def sockets_of(pid):
-    """Open sockets of a process that are neither listening nor of the bus: about its connections."""
-    inodes = set()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
-        except OSError:
-            pass
-    with open("/proc/net/tcp", encoding="ascii") as f:
-        rows = [line.split() for line in f.readlines()[1:]]
-    return sum(1 for r in rows if r[3] == "01" and f"socket:[{r[9]}]" in inodes)
-
-
 def test_viewers_spread_over_the_processes_and_all_see_the_same_bytes(t):
     """PRC-6, SDC-10, PRC-4, OPS-5"""
     t.up.on("many", upstream.drip([f"{i} " for i in range(150)], 100))
@@ -67,7 +54,7 @@ def test_viewers_spread_over_the_processes_and_all_see_the_same_bytes(t):
     before = t.metrics()
     with crowd.Crowd(t.port, turn["session_id"], VIEWERS) as c:
         c.wait(lambda v: v.status == 200 and b"event: snapshot" in v.bytes, "all have their snapshot", 60)
-        spread = {n: sockets_of(pid) for n, pid in pids.items()}
+        spread = {n: connections_of(pid) for n, pid in pids.items()}
         tap.note(f"connections by process: {spread}")
         for n, count in spread.items():
             assert count >= VIEWERS / 4 / 2, f"process {n} has {count} of {VIEWERS} viewers: {spread}"
@@ -99,7 +86,7 @@ def test_a_process_that_is_killed_under_load_costs_its_own_viewers_a_reconnect(t
         c.wait(lambda v: v.status == 200 and b"event: snapshot" in v.bytes, "all have their snapshot", 60)
         for n in (0, 2):
             pid = t.serving_pids()[n]
-            own = sockets_of(pid)
+            own = connections_of(pid)
             os.kill(pid, signal.SIGKILL)
             before = sum(v.visits for v in c.viewers)
             until(lambda: c.pump() or sum(v.lost for v in c.viewers), "its viewers notice")

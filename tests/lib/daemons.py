@@ -14,6 +14,7 @@ What is checked whenever a stack ends: both daemons exit with 0 on SIGTERM, and 
 anything that only a bug says (broken invariant, a sanitizer's or valgrind's report).
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -38,6 +39,19 @@ KEY = "sk-test-0123456789-never-to-be-logged"
 CHATD = os.environ.get("CHATD", "build/chatd/chatd")
 STREAMERD = os.environ.get("STREAMERD", "build/streamerd/streamerd")
 WRAPPER = shlex.split(os.environ.get("WRAPPER", ""))
+
+
+def connections_of(pid, source=None):
+    """Open TCP connections of a process, of all peers or of those at one IPv4 address."""
+    inodes = set()
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    peer = source and "".join(f"{int(x):02X}" for x in reversed(source.split(".")))
+    return sum(1 for r in rows if r[3] == "01" and f"socket:[{r[9]}]" in inodes and peer in (None, r[2].split(":")[0]))
 
 
 def free_port():

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/quota.h"
 #include "common/sock.h"
 
 static void on_gone(void *arg)
@@ -81,6 +82,7 @@ struct http_conf rig_conf(void)
 	return (struct http_conf){.max_body = 1000,
 				  .max_connections = 100,
 				  .max_per_address = 1000,
+				  .max_sockets = 1000,
 				  .head_ms = 60000,
 				  .body_ms = 60000,
 				  .idle_ms = 60000,
@@ -103,6 +105,8 @@ void rig_start(struct rig *r, struct http_conf conf)
 	r->taken = -1;
 	r->base = event_base_new();
 	ck_assert_ptr_nonnull(r->base);
+	if (!conf.quota)
+		conf.quota = r->quota = quota_new(NULL, 0, 1);
 	r->server = http_server_new(r->base, &conf, &ops, r);
 }
 
@@ -132,6 +136,7 @@ void rig_listen_unix(struct rig *r)
 void rig_stop(struct rig *r)
 {
 	http_server_free(r->server);
+	quota_free(r->quota);
 	event_base_free(r->base);
 	if (r->addr[0] == '/')
 		(void)unlink(r->addr);

@@ -26,8 +26,9 @@
 struct rig {
 	struct event_base *base;
 	struct http_server *server;
-	char addr[128]; /* of the last listener: "127.0.0.1:PORT", or a socket's path */
-	int requests;	/* that reached the handler */
+	struct quota *quota; /* owned, if conf named none */
+	char addr[128];	     /* of the last listener: "127.0.0.1:PORT", or a socket's path */
+	int requests;	     /* that reached the handler */
 	struct http_request *held[RIG_HELD];
 	size_t n_held;
 	bool yields; /* what the handler says before a connection is accepted ... */

@@ -4,12 +4,14 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/quota.h"
 #include "streamerd/http/http_peer.h"
 #include "tests/unit/http/rig.h"
 
@@ -108,6 +110,125 @@ START_TEST(sockets_handed_over_count_against_max_connections)
 		RIG_WAIT(&rig, rig.requests == 3);
 	}
 	for (int i = 0; i < 3; i++)
+		(void)close(fd[i]);
+	rig_stop(&rig);
+}
+END_TEST
+
+/* PRC-6, SEC-4: a quota of two processes, of which the other is this test. */
+static struct quota *start_shared(int max, unsigned char **ret_memory, struct quota *quotas[2])
+{
+	struct http_conf conf = rig_conf();
+	void *memory = mmap(NULL, quota_bytes(2), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	ck_assert_ptr_ne(memory, MAP_FAILED);
+	for (unsigned i = 0; i < 2; i++)
+		quotas[i] = quota_new(memory, i, 2);
+	log_max = LOG_LEVEL_ERR;
+	conf.quota = quotas[0];
+	conf.max_connections = max;
+	rig_start(&rig, conf);
+	rig_listen_tcp(&rig);
+	*ret_memory = memory;
+	return quotas[1];
+}
+
+static void stop_shared(unsigned char *memory, struct quota *quotas[2])
+{
+	rig_stop(&rig);
+	for (int i = 0; i < 2; i++)
+		quota_free(quotas[i]);
+	(void)munmap(memory, quota_bytes(2));
+}
+
+/* SEC-4, PRC-6 */
+START_TEST(connections_of_other_processes_count_and_one_that_ends_there_makes_room_here)
+{
+	auto_buf struct buf in = BUF_INIT;
+	struct quota *quotas[2];
+	unsigned char *memory;
+	struct quota *others = start_shared(3, &memory, quotas);
+	uint64_t all = quota_key(others, QUOTA_CONNECTIONS, str_of(""));
+	int fd[2];
+
+	ck_assert(quota_enter(others, all, 3));
+	ck_assert(quota_enter(others, all, 3));
+	for (int i = 0; i < 2; i++) {
+		fd[i] = rig_connect(&rig);
+		rig_sends(&rig, fd[i], GET("/hold"));
+	}
+	RIG_WAIT(&rig, rig.n_held == 1);
+	turn(3 * LIMIT_HTTP_FULL_MS);
+	ck_assert_int_eq(rig.requests, 1);
+	ck_assert_uint_eq(http_server_times_full(rig.server), 1);
+	quota_leave(others, all);
+	RIG_WAIT(&rig, rig.n_held == 2);
+	rig_answer_held(&rig);
+	rig_answer_held(&rig);
+	rig_expect(&rig, fd[1], &in, "late");
+	for (int i = 0; i < 2; i++)
+		(void)close(fd[i]);
+	RIG_WAIT(&rig, quota_count(others, all) == 1);
+	stop_shared(memory, quotas);
+}
+END_TEST
+
+/* SEC-4, PRC-6: room that was made here, and another process was there first */
+START_TEST(who_was_accepted_and_has_no_place_after_all_is_told)
+{
+	auto_buf struct buf idle_in = BUF_INIT, in = BUF_INIT;
+	struct quota *quotas[2];
+	unsigned char *memory;
+	struct quota *others = start_shared(2, &memory, quotas);
+	uint64_t all = quota_key(others, QUOTA_CONNECTIONS, str_of(""));
+	int fd[2];
+
+	fd[0] = rig_connect(&rig);
+	rig_sends(&rig, fd[0], GET("/"));
+	rig_expect(&rig, fd[0], &idle_in, "GET / ");
+	for (int i = 0; i < 2; i++)
+		ck_assert(quota_enter(others, all, 3));
+	fd[1] = rig_connect(&rig);
+	rig_expect_eof(&rig, fd[1], &in);
+	ck_assert_msg(strncmp(buf_str(&in), "HTTP/1.1 503 ", 13) == 0, "%s", buf_str(&in));
+	ck_assert_int_eq(rig_count(&in, "\"overloaded\""), 1);
+	ck_assert_int_eq(rig_count(&in, "Retry-After: 1\r\n"), 1);
+	rig_expect_eof(&rig, fd[0], &idle_in);
+	ck_assert_uint_eq(quota_count(others, all), 2);
+	quota_leave(others, all);
+	(void)close(fd[1]);
+	buf_clear(&in);
+	fd[1] = rig_connect(&rig);
+	rig_sends(&rig, fd[1], GET("/"));
+	rig_expect(&rig, fd[1], &in, "GET / ");
+	for (int i = 0; i < 2; i++)
+		(void)close(fd[i]);
+	stop_shared(memory, quotas);
+}
+END_TEST
+
+/* SEC-4: what this process has descriptors for, whatever all together may have */
+START_TEST(beyond_its_own_sockets_a_server_leaves_clients_to_others)
+{
+	struct http_conf conf = rig_conf();
+	int fd[2];
+
+	log_max = LOG_LEVEL_ERR;
+	conf.max_sockets = 1;
+	rig_start(&rig, conf);
+	rig_listen_tcp(&rig);
+	for (int i = 0; i < 2; i++) {
+		fd[i] = rig_connect(&rig);
+		rig_sends(&rig, fd[i], GET("/hold"));
+	}
+	RIG_WAIT(&rig, rig.n_held == 1);
+	turn(30);
+	ck_assert_int_eq(rig.requests, 1);
+	http_drop(rig.held[0]);
+	RIG_WAIT(&rig, rig.requests == 2);
+	http_drop(rig.held[1]);
+	for (int i = 0; i < 2; i++)
 		(void)close(fd[i]);
 	rig_stop(&rig);
 }
@@ -514,6 +635,10 @@ int main(void)
 	tcase_add_test(tc, beyond_max_connections_a_client_waits_until_one_ends);
 	tcase_add_test(tc, at_max_connections_the_longest_idle_one_makes_room);
 	tcase_add_test(tc, sockets_handed_over_count_against_max_connections);
+	tcase_add_test(
+		tc, connections_of_other_processes_count_and_one_that_ends_there_makes_room_here);
+	tcase_add_test(tc, who_was_accepted_and_has_no_place_after_all_is_told);
+	tcase_add_test(tc, beyond_its_own_sockets_a_server_leaves_clients_to_others);
 	tcase_add_test(tc, beyond_its_share_an_address_is_turned_away_and_others_are_not);
 	tcase_add_test(tc, a_trusted_proxy_has_no_share_and_says_who_is_behind_it);
 	tcase_add_test(tc, a_unix_socket_has_no_share);

@@ -346,32 +346,6 @@ START_TEST(every_key_is_read)
 }
 END_TEST
 
-/* SEC-4, PRC-6: all processes together have what the file says */
-START_TEST(serving_processes_share_the_limits_rounded_up)
-{
-	static const struct {
-		unsigned n;
-		int connections, per_address, viewers;
-	} shares[] = {{1, 7, 6, 1}, {2, 4, 3, 1}, {3, 3, 2, 1}, {32, 1, 1, 1}};
-
-	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
-		const char *path =
-			file_with("[http]\nmax_connections = 7\nmax_connections_per_address = 6\n"
-				  "max_viewers_per_owner = 1\n" BUS);
-		struct conf_error e;
-		struct options *o = options_load(path, &e);
-
-		(void)unlink(path);
-		ck_assert_ptr_nonnull(o);
-		options_share(o, shares[i].n);
-		ck_assert_int_eq(o->max_connections, shares[i].connections);
-		ck_assert_int_eq(o->max_connections_per_address, shares[i].per_address);
-		ck_assert_int_eq(o->max_viewers_per_owner, shares[i].viewers);
-		options_free(o);
-	}
-}
-END_TEST
-
 #define N(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 int main(void)
@@ -395,7 +369,6 @@ int main(void)
 	tcase_add_test(t, a_small_configuration_has_defaults);
 	tcase_add_test(t, the_known_configuration_is_read);
 	tcase_add_test(t, every_key_is_read);
-	tcase_add_test(t, serving_processes_share_the_limits_rounded_up);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "common/quota.h"
 
 /* Runs fn as process `index` of 3 that have fd; it must succeed. */
 static void in_process(int fd, unsigned index, void (*fn)(void))
@@ -84,6 +85,38 @@ START_TEST(a_process_that_takes_anothers_place_counts_on_and_holds_nothing)
 }
 END_TEST
 
+static uint64_t counted;
+
+static void hold_two(void)
+{
+	for (int i = 0; i < 2; i++) {
+		if (!quota_enter(shared_quota(), counted, 2))
+			_exit(1);
+	}
+}
+
+/* SEC-4, PRC-6: by whoever sees it die, or at the latest by who takes its place */
+START_TEST(a_dead_process_holds_nothing_of_the_quota)
+{
+	int fd = shared_new();
+
+	ck_assert_int_eq(shared_attach(fd, 0, 3), 0);
+	counted = quota_key(shared_quota(), QUOTA_ADDRESS, str_of("a"));
+	in_process(fd, 1, hold_two);
+	ck_assert(!quota_enter(shared_quota(), counted, 2));
+	ck_assert_int_eq(shared_forget(fd, 2), 0); /* another one */
+	ck_assert(!quota_enter(shared_quota(), counted, 2));
+	ck_assert_int_eq(shared_forget(fd, 1), 0);
+	ck_assert_uint_eq(quota_count(shared_quota(), counted), 0);
+	in_process(fd, 1, hold_two);
+	in_process(fd, 1, nothing);
+	ck_assert_uint_eq(quota_count(shared_quota(), counted), 0);
+	ck_assert(quota_enter(shared_quota(), counted, 2));
+	ck_assert_int_lt(shared_forget(-1, 1), 0);
+	(void)close(fd);
+}
+END_TEST
+
 static void take(void)
 {
 	_Atomic uint32_t *first = shared_tickets();
@@ -124,6 +157,8 @@ START_TEST(alone_it_works_on_memory_of_its_own)
 	ck_assert_uint_eq(sum.joins, stats->joins);
 	ck_assert_uint_eq(shared_processes(), 1);
 	ck_assert_ptr_nonnull(shared_tickets());
+	ck_assert(quota_enter(shared_quota(), 1, 1));
+	ck_assert(!quota_enter(shared_quota(), 1, 1));
 }
 END_TEST
 
@@ -136,6 +171,7 @@ int main(void)
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, any_process_tells_the_sums_of_all);
 	tcase_add_test(tc, a_process_that_takes_anothers_place_counts_on_and_holds_nothing);
+	tcase_add_test(tc, a_dead_process_holds_nothing_of_the_quota);
 	tcase_add_test(tc, what_one_process_takes_from_the_tickets_is_gone_for_the_others);
 	tcase_add_test(tc, alone_it_works_on_memory_of_its_own);
 	r = srunner_create(s);

@@ -10,11 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/quota.h"
 #include "streamerd/tickets.h"
 
 #define NOW 1000000
 
 static void *memory;
+static struct quota *quota;
 static struct tickets *tickets;
 static char owner[LIMIT_OWNER + 1];
 
@@ -23,12 +25,14 @@ static void setup(void)
 	memory = mmap(NULL, LIMIT_SHARED_TICKETS, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(memory, MAP_FAILED);
-	tickets = tickets_new(memory);
+	quota = quota_new(NULL, 0, 1);
+	tickets = tickets_new(memory, quota);
 }
 
 static void teardown(void)
 {
 	tickets_free(tickets);
+	quota_free(quota);
 	(void)munmap(memory, LIMIT_SHARED_TICKETS);
 }
 
@@ -145,7 +149,7 @@ START_TEST(one_process_of_many_takes_a_ticket)
 		if (fork() > 0)
 			continue;
 		tickets_free(tickets); /* they only have the memory in common */
-		tickets = tickets_new(memory);
+		tickets = tickets_new(memory, quota);
 		for (int i = 0; i < ROUNDS; i++) {
 			if (redeem(&all[i], "", NOW))
 				(void)!write(ends[1], "x", 1);
@@ -180,6 +184,37 @@ START_TEST(an_owner_is_given_so_many_in_a_while)
 	ck_assert_uint_eq(b.len, 0);
 	issue(&b, "bob", "");
 	ck_assert(tickets_issue(tickets, ann, str_of(""), NOW + LIMIT_TICKET_MS, &b));
+}
+END_TEST
+
+/* SEC-4, PRC-6: of two processes each gives some; the windows of one that is not asked any more are
+ * over for the other as well. */
+START_TEST(an_owner_is_given_so_many_by_all_processes_together)
+{
+	auto_buf struct buf b = BUF_INIT;
+	struct str ann = str_of("ann");
+	void *counts = mmap(NULL, quota_bytes(2), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct quota *q[2];
+	struct tickets *t[2];
+
+	ck_assert_ptr_ne(counts, MAP_FAILED);
+	for (unsigned i = 0; i < 2; i++) {
+		q[i] = quota_new(counts, i, 2);
+		t[i] = tickets_new(memory, q[i]);
+	}
+	for (int i = 0; i < LIMIT_TICKETS_OWNER; i++)
+		ck_assert(tickets_issue(t[i % 2], ann, str_of(""), NOW, &b));
+	for (int i = 0; i < 2; i++)
+		ck_assert(!tickets_issue(t[i], ann, str_of(""), NOW, &b));
+	for (int i = 0; i < LIMIT_TICKETS_OWNER; i++)
+		ck_assert(tickets_issue(t[0], ann, str_of(""), NOW + LIMIT_TICKET_MS, &b));
+	ck_assert(!tickets_issue(t[1], ann, str_of(""), NOW + LIMIT_TICKET_MS, &b));
+	for (int i = 0; i < 2; i++) {
+		tickets_free(t[i]);
+		quota_free(q[i]);
+	}
+	(void)munmap(counts, quota_bytes(2));
 }
 END_TEST
 
@@ -234,6 +269,7 @@ int main(void)
 	tcase_add_test(t, a_ticket_of_another_service_is_nothing);
 	tcase_add_test(t, one_process_of_many_takes_a_ticket);
 	tcase_add_test(t, an_owner_is_given_so_many_in_a_while);
+	tcase_add_test(t, an_owner_is_given_so_many_by_all_processes_together);
 	tcase_add_test(t, the_oldest_of_too_many_is_dropped);
 	tcase_add_test(t, the_longest_names_fit);
 	r = srunner_create(s);
