@@ -10,10 +10,12 @@
  */
 static const char sessions_sql[] =
 	"SELECT s.row, s.id, s.owner, s.id FROM sessions s "
-	"WHERE s.id >= ?1 AND s.id < ?1 || '~' ORDER BY s.id <> ?1, s.id LIMIT 2";
+	"WHERE s.id >= ?1 AND s.id < ?1 || '~' AND s.removed_at IS NULL "
+	"ORDER BY s.id <> ?1, s.id LIMIT 2";
 static const char prompts_sql[] =
 	"SELECT s.row, s.id, s.owner, p.id FROM prompts p JOIN sessions s ON s.row = p.session "
-	"WHERE p.id >= ?1 AND p.id < ?1 || '~' ORDER BY p.id <> ?1, p.id LIMIT 2";
+	"WHERE p.id >= ?1 AND p.id < ?1 || '~' AND s.removed_at IS NULL "
+	"ORDER BY p.id <> ?1, p.id LIMIT 2";
 
 static void copy(char out[FIND_ID], sqlite3_stmt *st, int column)
 {

@@ -6,17 +6,22 @@
 #include "chatd/ctl/ctl.h"
 #include "chatd/ctl/find.h"
 #include "chatd/ctl/rows.h"
+#include "chatd/store/sql.h"
 
 #define DEFAULT_LIMIT 50
 
-static const char sessions_sql[] =
-	"SELECT v.session_id, v.owner, v.state, v.turns, v.messages, v.provider, v.model, "
-	"v.created, "
-	"v.updated, v.title "
-	"FROM (SELECT row AS r FROM sessions WHERE (?1 IS NULL OR owner = ?1) "
-	"AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR instr(lower(title), lower(?3)) > 0) "
-	"ORDER BY updated_at DESC, row DESC LIMIT ?4) JOIN sessions s ON s.row = r "
-	"JOIN v_sessions v ON v.session_id = s.id ORDER BY s.updated_at DESC, s.row DESC";
+#define SESSIONS(narrowed, newest_first)                                                    \
+	"SELECT v.session_id, v.owner, v.state, v.turns, v.messages, v.provider, v.model, " \
+	"v.created, v.updated, v.title "                                                    \
+	"FROM (SELECT row AS r FROM sessions WHERE removed_at IS NULL AND " narrowed        \
+	" AND (?2 IS NULL OR state = ?2) "                                                  \
+	"AND (?3 IS NULL OR instr(lower(title), lower(?3)) > 0) "                           \
+	"ORDER BY " newest_first " DESC, row DESC LIMIT ?4) JOIN sessions s ON s.row = r "  \
+	"JOIN v_sessions v ON v.session_id = s.id ORDER BY s.updated_at DESC, s.row DESC"
+
+/* Each is read along an index, newest first, until there are enough. */
+static const char sessions_sql[] = SESSIONS("?1 IS NULL", ISO_TEXT("updated_at"));
+static const char sessions_of_owner_sql[] = SESSIONS("owner = ?1", "updated_at");
 
 static const char prompts_sql[] =
 	"SELECT prompt_id, session_id, owner, turn_id, kind, server, tool, arguments, request, "
@@ -70,7 +75,8 @@ int sessions_main(struct ctl *c, int argc, char **argv)
 		status = ctl_fail("%s: %s", c->log_path, r.why);
 	} else {
 		auto_stmt sqlite3_stmt *st =
-			log_reader_query(&r, sessions_sql, "sssi", owner, state, search, limit);
+			log_reader_query(&r, owner ? sessions_of_owner_sql : sessions_sql, "sssi",
+					 owner, state, search, limit);
 
 		status = print(c, &r, st, NULL, "session_id owner state turns updated title",
 			       "no sessions");

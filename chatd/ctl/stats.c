@@ -13,7 +13,7 @@ static const char turns_sql[] =
 	"SELECT state, count(*) AS turns, sum(input_tokens) AS input_tokens, "
 	"sum(output_tokens) AS output_tokens FROM turns GROUP BY state";
 static const char log_sql[] =
-	"SELECT (SELECT count(*) FROM sessions) AS sessions, "
+	"SELECT (SELECT count(*) FROM sessions WHERE removed_at IS NULL) AS sessions, "
 	"(SELECT count(*) FROM messages) AS messages, "
 	"(SELECT count(*) FROM prompts WHERE state = 'open') AS open_prompts, "
 	"(SELECT max(row) FROM events) AS last_event_row, "

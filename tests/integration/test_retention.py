@@ -12,7 +12,7 @@ from lib.load import verify
 from lib.upstream import Upstream
 from lib.wait import until
 
-GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden", "log", "v1.sql")
+GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden", "log")
 SOON = "[retention]\nkeep_deltas = 1ms\n"
 
 
@@ -139,32 +139,42 @@ def test_retention_while_turns_run(up):
         clean(t)
 
 
-def from_golden(folder):
-    path = os.path.join(folder, "v1.db")
+def from_golden(folder, version):
+    path = os.path.join(folder, f"v{version}.db")
     db = sqlite3.connect(path)
-    with open(GOLDEN, encoding="utf-8") as f:
+    with open(os.path.join(GOLDEN, f"v{version}.sql"), encoding="utf-8") as f:
         db.executescript(f.read())
     db.execute("PRAGMA journal_mode = WAL")
     db.close()
     return path
 
 
-def test_a_log_of_version_1_is_taken_over(up):
-    """OPS-6: what an older release wrote is migrated at start; all of it is still there."""
-    folder = tempfile.mkdtemp(prefix="chatd-v1-")
-    path = from_golden(folder)
+def take_over(up, version):
+    """Starts a stack on what an older release wrote."""
+    folder = tempfile.mkdtemp(prefix="chatd-old-")
+    path = from_golden(folder, version)
     old = sqlite3.connect(path)
-    sessions = [r[0] for r in old.execute("SELECT id FROM sessions")]
-    counts = {n: old.execute(f"SELECT count(*) FROM {n}").fetchone() for n in ("events", "turns", "messages", "prompts")}
-    tap.eq(old.execute("PRAGMA user_version").fetchone(), (1,), "version before")
+    gone = "removed_at IS NOT NULL" if version > 1 else "0"
+    sessions = [r[0] for r in old.execute(f"SELECT id FROM sessions WHERE NOT {gone}")]
+    kept = f"NOT IN (SELECT row FROM sessions WHERE {gone})"
+    counts = {n: old.execute(f"SELECT count(*) FROM {n} WHERE session {kept}").fetchone()[0]
+              for n in ("events", "turns", "messages", "prompts")}
+    views = {n: old.execute(f"SELECT * FROM {n} WHERE session_id IN ({','.join('?' * len(sessions))}) ORDER BY 1, 2, 3",
+                            sessions).fetchall() for n in ("v_sessions", "v_turns", "v_messages", "v_events", "v_calls")}
+    tap.eq(old.execute("PRAGMA user_version").fetchone(), (version,), "version before")
     old.close()
-    with Stack(up, db=path) as t:
-        tap.eq(t.log.one("PRAGMA user_version"), 2, "version")
+    with Stack(up, db=path, chatd="[retention]\nkeep_deltas = 0\n") as t:
+        tap.eq(t.log.one("PRAGMA user_version"), 3, "version")
         tap.eq(t.log.one("PRAGMA auto_vacuum"), 2, "auto_vacuum")
         for name, n in counts.items():
-            tap.eq(t.log.one(f"SELECT count(*) FROM {name}"), n[0], name)
+            tap.eq(t.log.one(f"SELECT count(*) FROM {name} WHERE session IN (SELECT row FROM sessions WHERE "
+                             "removed_at IS NULL)"), n, name)
+        for name, rows in views.items():
+            new = t.log.db.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall()
+            tap.eq([tuple(r)[:len(rows[0])] for r in new] if rows else new, rows, name)  # columns may be added
+        tap.eq(t.log.one("PRAGMA integrity_check"), "ok", "integrity_check")
         clean(t)
-        assert "db.migrated from=1 to=2" in t.chatd.log(whole=True), "it is not said"
+        assert f"db.migrated from={version} to=3" in t.chatd.log(whole=True), "it is not said"
         tap.eq(sorted(s["id"] for s in t.call("GET", "/v1/sessions").json()["sessions"]), sorted(sessions), "sessions")
         waiting = t.log.one("SELECT session_id FROM v_open_prompts")
         tap.eq(t.snapshot(waiting)["state"], "waiting", "the one that waits")
@@ -172,10 +182,20 @@ def test_a_log_of_version_1_is_taken_over(up):
         t.wait_idle(waiting)
         t.chatd_extra = SOON
         t.write_conf()
-        wait_round(t, lambda: t.log.one("SELECT count(*) FROM turns WHERE folded < 2 AND generation > 0") == 0,
+        wait_round(t, lambda: t.log.one("SELECT count(*) FROM v_turns WHERE NOT folded AND generation > 0") == 0,
                    "the old turns are folded")
         clean(t)
     shutil.rmtree(folder)
+
+
+def test_a_log_of_version_1_is_taken_over(up):
+    """OPS-6, OPS-2: what an older release wrote is migrated at start; all of it is still there, and views say the same."""
+    take_over(up, 1)
+
+
+def test_a_log_of_version_2_is_taken_over(up):
+    """OPS-6, OPS-2, OPS-3: the same, with turns that are folded and a session that is being removed."""
+    take_over(up, 2)
 
 
 if __name__ == "__main__":

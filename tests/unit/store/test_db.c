@@ -344,6 +344,19 @@ START_TEST(the_views_read_well)
 }
 END_TEST
 
+#define ASKED 14
+
+static sqlite3_stmt *plan(struct db *db, const char *sql)
+{
+	char text[2048];
+	sqlite3_stmt *st;
+
+	(void)snprintf(text, sizeof(text), "EXPLAIN QUERY PLAN %s", sql);
+	if (sqlite3_prepare_v2(db_handle(db), text, -1, &st, NULL) != SQLITE_OK)
+		ck_abort_msg("%s: %s", sql, sqlite3_errmsg(db_handle(db)));
+	return st;
+}
+
 /* What an operator lists often must not walk the table of events. */
 START_TEST(reads_of_one_session_use_an_index)
 {
@@ -361,12 +374,9 @@ START_TEST(reads_of_one_session_use_an_index)
 	struct db *db = open_ours(true);
 
 	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
-		char sql[2048];
-		sqlite3_stmt *st;
+		const char *sql = sqlite3_sql(db_stmt(db, reads[i]));
+		sqlite3_stmt *st = plan(db, sql);
 
-		(void)snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s",
-			       sqlite3_sql(db_stmt(db, reads[i])));
-		ck_assert_int_eq(sqlite3_prepare_v2(db_handle(db), sql, -1, &st, NULL), SQLITE_OK);
 		while (sqlite3_step(st) == SQLITE_ROW) {
 			const char *step = (const char *)sqlite3_column_text(st, 3);
 
@@ -375,6 +385,44 @@ START_TEST(reads_of_one_session_use_an_index)
 		}
 		(void)sqlite3_finalize(st);
 	}
+	db_close(db);
+}
+END_TEST
+
+/* OPS-2: what operators ask of a log of years is answered along an index, and the newest come first
+ * without sorting the others. */
+START_TEST(what_operators_ask_uses_an_index)
+{
+	static const char *const asked[] = {
+		"SELECT * FROM v_turns ORDER BY started DESC LIMIT 20",
+		"SELECT * FROM v_turns WHERE started >= '2026-11-30' ORDER BY started",
+		"SELECT * FROM v_turns WHERE turn_id = 'turn_1'",
+		"SELECT * FROM v_turns WHERE session_id = 'ses_1'",
+		"SELECT * FROM v_sessions ORDER BY updated DESC LIMIT 20",
+		"SELECT * FROM v_sessions WHERE updated >= '2026-11-30'",
+		"SELECT * FROM v_usage WHERE day = date('now')",
+		"SELECT * FROM v_usage WHERE day >= '2026-11-28'",
+		"SELECT * FROM v_messages WHERE session_id = 'ses_1'",
+		"SELECT * FROM v_calls WHERE session_id = 'ses_1'",
+		"SELECT * FROM v_events WHERE session_id = 'ses_1' ORDER BY seq",
+		"SELECT * FROM v_events WHERE turn_id = 'turn_1'",
+		"SELECT * FROM v_open_prompts",
+		"SELECT * FROM v_stuck",
+	};
+	struct db *db = open_ours(true);
+	const char *sql = asked[_i];
+	sqlite3_stmt *st = plan(db, sql);
+
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		const char *step = (const char *)sqlite3_column_text(st, 3);
+
+		/* v_usage is what its groups came to */
+		if (strncmp(step, "SCAN", 4) == 0 && strcmp(step, "SCAN v_usage") != 0)
+			ck_assert_msg(strstr(step, "USING"), "%s: %s", sql, step);
+		ck_assert_msg(!strstr(step, "FOR ORDER BY"), "%s: %s", sql, step);
+	}
+	(void)sqlite3_finalize(st);
+	ck_assert_int_eq(sizeof(asked) / sizeof(asked[0]), ASKED);
 	db_close(db);
 }
 END_TEST
@@ -395,11 +443,8 @@ START_TEST(no_statement_walks_through_a_table)
 {
 	struct db *db = open_ours(true);
 	const char *text = sqlite3_sql(db_stmt(db, _i));
-	char sql[2048];
-	sqlite3_stmt *st = NULL;
+	sqlite3_stmt *st = plan(db, text);
 
-	(void)snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", text);
-	ck_assert_int_eq(sqlite3_prepare_v2(db_handle(db), sql, -1, &st, NULL), SQLITE_OK);
 	while (strncmp(text, "PRAGMA", 6) != 0 && sqlite3_step(st) == SQLITE_ROW) {
 		const char *step = (const char *)sqlite3_column_text(st, 3);
 
@@ -432,6 +477,7 @@ int main(void)
 	tcase_add_test(tc, the_log_can_be_copied_while_it_is_open);
 	tcase_add_test(tc, the_views_read_well);
 	tcase_add_test(tc, reads_of_one_session_use_an_index);
+	tcase_add_loop_test(tc, what_operators_ask_uses_an_index, 0, ASKED);
 	tcase_add_loop_test(tc, every_statement_can_be_prepared, 0, SQL_N);
 	tcase_add_loop_test(tc, no_statement_walks_through_a_table, 0, SQL_N);
 	suite_add_tcase(s, tc);
