@@ -10,6 +10,7 @@
 
 #include "common/limits.h"
 #include "common/require.h"
+#include "common/utf8.h"
 
 static void *allocate(size_t n)
 {
@@ -104,13 +105,30 @@ size_t json_utf8_prefix(const char *s, size_t n)
 	return n > 3 ? n - back : 0;
 }
 
+/* jansson quotes the bytes that it stumbled over: half a character, or none. */
+void json_error_words(const json_error_t *e, char *ret, size_t size)
+{
+	char quoted[sizeof(e->text)];
+	size_t n = strlen(e->text);
+
+	for (size_t i = 0, len; i < n; i += len) {
+		len = utf8_length(e->text + i, n - i);
+		memcpy(quoted + i, len ? e->text + i : "?", len ? len : 1);
+		len = len ? len : 1;
+	}
+	quoted[n] = '\0';
+	(void)snprintf(ret, size, "%s", quoted);
+	n = json_utf8_prefix(ret, strlen(ret));
+	(void)snprintf(ret + n, size - n, " (byte %d)", e->position);
+}
+
 json_t *json_read(const char *p, size_t n, char *ret_error, size_t error_size)
 {
 	json_error_t e;
 	json_t *v = json_loadb(p, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
 
 	if (!v && ret_error)
-		(void)snprintf(ret_error, error_size, "%s (byte %d)", e.text, e.position);
+		json_error_words(&e, ret_error, error_size);
 	return v;
 }
 

@@ -29,6 +29,9 @@ size_t json_utf8_prefix(const char *s, size_t n);
 /* Parses exactly one value. NULL on error; ret_error (may be NULL) then holds a message. */
 json_t *json_read(const char *p, size_t n, char *ret_error, size_t error_size);
 
+/* What e says, and where, as UTF-8 whatever the bytes were. */
+void json_error_words(const json_error_t *e, char *ret, size_t size);
+
 /* How deep v is nested: 0 for a scalar, 1 for a flat array. */
 int json_depth(const json_t *v);
 /* json_read() of what is nested no deeper than LIMIT_JSON_DEPTH; else NULL. */

@@ -310,6 +310,7 @@ static bool is_blank(struct str s)
 json_t *tool_input_check(struct str arguments, const json_t *schema, char *error, size_t error_size)
 {
 	struct check c = {.error = error, .error_size = error_size};
+	char words[sizeof(((json_error_t *)NULL)->text) + 32];
 	json_error_t e;
 	json_t *v;
 	bool ok;
@@ -323,7 +324,8 @@ json_t *tool_input_check(struct str arguments, const json_t *schema, char *error
 			       JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
 	}
 	if (!v) {
-		(void)misfit(&c, "not valid JSON: %s (byte %d)", e.text, e.position);
+		json_error_words(&e, words, sizeof(words));
+		(void)misfit(&c, "not valid JSON: %s", words);
 		return NULL;
 	}
 	ok = json_is_object(v) ? fits(&c, v, schema) : misfit(&c, "must be a JSON object");

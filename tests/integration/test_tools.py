@@ -213,6 +213,7 @@ BAD_INPUT = [
     ("no object", "kit__echo", '["a"]'),
     ("a bare word", "kit__echo", "hello"),
     ("two values", "kit__echo", '{} {}'),
+    ("an escape that is none, before half a character", "kit__echo", '{"text": "\\\u00e4"}'),
     ("a needed member is missing", "kit__strict", '{"n": 1}'),
     ("a member of the wrong type", "kit__strict", '{"city": 7}'),
     ("a member out of range", "kit__strict", '{"city": "x", "n": 10}'),

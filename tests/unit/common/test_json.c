@@ -89,16 +89,20 @@ START_TEST(a_prefix_of_bytes_that_are_no_text_stays_within_them)
 }
 END_TEST
 
-static const char *const bad_texts[] = {"",	    "{",	   "{\"a\":1}x", "[1,]", "\"\xff\"",
-					"\"\xc3\"", "nul",	   "{\"a\"}",	 "1 2",	 "'a'",
-					"\"\n\"",   "\"\\ud800\"", "01",	 "1e999"};
+static const char *const bad_texts[] = {"",	    "{",	"{\"a\":1}x",	 "[1,]",
+					"\"\xff\"", "\"\xc3\"", "nul",		 "{\"a\"}",
+					"1 2",	    "'a'",	"\"\n\"",	 "\"\\ud800\"",
+					"01",	    "1e999",	"\"\\\xc3\xa4\""};
 
 START_TEST(what_is_not_exactly_one_json_value_is_refused_with_a_message)
 {
+	auto_json json_t *text = NULL;
 	char why[200] = "";
 
 	ck_assert_ptr_null(json_read(bad_texts[_i], strlen(bad_texts[_i]), why, sizeof(why)));
 	ck_assert_str_ne(why, "");
+	text = json_string(why); /* it may be shown: whole characters */
+	ck_assert_ptr_nonnull(text);
 	ck_assert_ptr_null(json_read(bad_texts[_i], strlen(bad_texts[_i]), NULL, 0));
 }
 END_TEST
