@@ -233,6 +233,15 @@ test("a cleared session is gone, and nothing is asked for it any more (SDC-6)", 
   assert.deepEqual([now().state, now().error.code, chat().status, world.requests.length], ["gone", "session_cleared", "cleared", 1]);
 });
 
+test("done() hears of a message that was queued and withdrawn in one piece (API-4, CLI-1)", async () => {
+  const { wires, view } = await watch(["wire"]);
+  let failure = null;
+  view.done("q").catch((error) => (failure = error));
+  wires[0].send(snapshot(1) + event("turn_queued", 2, { turn_id: "q", content: "x" }) + event("aborted", 3, { turn_id: "q", reason: "withdrawn" }));
+  await settle();
+  assert.equal(failure?.code, "withdrawn");
+});
+
 test("what came in one piece is told once (CLI-1)", async () => {
   const { view, wires } = await watch(["wire"]);
   let times = 0;

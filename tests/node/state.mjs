@@ -135,6 +135,14 @@ test("a cleared session has no running turn, no queue and no prompts (SDC-6)", (
   assert.deepEqual([s.status, s.queue.length, s.entries[1].state, s.notice.message], ["cleared", 0, "aborted", "exclusive"]);
 });
 
+test("the last twenty that were withdrawn are known, over a snapshot too; what was answered is not one of them (API-4)", () => {
+  const gone = (seq, turn_id) => [event("turn_queued", seq, { turn_id, content: "x" }), event("aborted", seq + 1, { turn_id, reason: "withdrawn" })];
+  const s = play([start, event("aborted", 2, { reason: "asked" }), ...Array.from({ length: 22 }, (_, i) => gone(3 + 2 * i, "q" + i)).flat()]);
+  assert.deepEqual([s.withdrawn.length, s.withdrawn[0], s.withdrawn.at(-1), s.entries.length], [20, "q2", "q21", 2]);
+  const snapshot = (reason) => reduce({ ...s, stale: "asked" }, event("snapshot", 99, { state: "idle", messages: [], queue: [], reason }));
+  assert.deepEqual([snapshot().withdrawn, snapshot("other_history").withdrawn], [s.withdrawn, []]);
+});
+
 test("older pages go in front, once, and stay there over a snapshot (CLI-1)", () => {
   const m = (n, role) => ({ id: "m" + n, turn_id: "t" + (n >> 1), role, content: "c" + n, status: "complete", created_at: "x" });
   const page = [m(0, "user"), m(1, "assistant"), m(2, "user"), m(3, "assistant")];

@@ -178,6 +178,37 @@ test("a queued message that is withdrawn is not on its way any more, also if its
   assert.equal(it.chat.status, "ready");
 });
 
+test("a message that is queued and withdrawn within one read is not on its way any more (API-4, CLI-1)", async () => {
+  const it = await mount({ sessionId: "s" });
+  const gone = (seq, turn_id) => event("turn_queued", seq, { turn_id, content: "x" }) + event("aborted", seq + 1, { turn_id, reason: "withdrawn" });
+  await it.send(snapshot + event("response_end", 2, { stop_reason: "stop" }));
+  it.post = () => json(202, { ...accepted, turn_id: "q1", created: false });
+  await act(async () => void await it.chat.sendMessage("one"));
+  assert.equal(it.chat.status, "submitted");
+  await it.send(gone(3, "q1"));
+  assert.deepEqual([it.chat.status, it.chat.queue.length, it.chat.messages.length], ["ready", 0, 2]);
+  // also if the answer to the POST comes last
+  let release;
+  it.post = () => new Promise((done) => (release = () => done(json(202, { ...accepted, turn_id: "q2", created: false }))));
+  let sent;
+  await act(async () => {
+    sent = it.chat.sendMessage("two");
+    await it.world.pass(0);
+  });
+  await it.send(gone(5, "q2"));
+  assert.equal(it.chat.status, "submitted");
+  await act(async () => {
+    release();
+    await sent;
+  });
+  assert.equal(it.chat.status, "ready");
+  // and one that is really on its way still is
+  it.post = () => json(202, { ...accepted, turn_id: "q3", created: false });
+  await act(async () => void await it.chat.sendMessage("three"));
+  await it.send(gone(7, "q4"));
+  assert.equal(it.chat.status, "submitted");
+});
+
 test("in strict mode, and from one session to another, there is one stream for what is shown (CLI-1)", async () => {
   const it = await mount({ sessionId: "s" }, { strict: true });
   await it.send(snapshot);

@@ -201,6 +201,8 @@ export interface ChatState {
   /** In order. The running answer, if there is one, has `state: "running"`. */
   readonly entries: readonly Entry[];
   readonly queue: readonly QueuedMessage[];
+  /** Turns that were taken out of the queue before they began, the last 20 that were seen. */
+  readonly withdrawn: readonly string[];
   /** Of the running answer. */
   readonly prompts: readonly Prompt[];
   /** Why this can't be relied on any more: a snapshot is on its way. */

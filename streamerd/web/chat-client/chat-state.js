@@ -69,7 +69,7 @@ const none = Object.freeze([]);
 export function initialState(sessionId = null) {
   return {
     session_id: sessionId, session: null, status: "empty", seq: 0, cursor: null,
-    entries: none, queue: none, prompts: none, stale: null, notice: null,
+    entries: none, queue: none, withdrawn: none, prompts: none, stale: null, notice: null,
   };
 }
 
@@ -158,6 +158,14 @@ function dequeue(state, d) {
   return { ...state, queue: state.queue.filter((q) => q.turn_id !== d.turn_id) };
 }
 
+const MAX_WITHDRAWN = 20; // as many as a queue can hold
+
+// A turn that ended before it began leaves no entry: whoever sent it, and saw neither, learns of it here.
+function noteWithdrawn(state, d) {
+  if (state.entries.some((e) => e.turn_id === d.turn_id)) return state;
+  return { ...state, withdrawn: [...state.withdrawn, d.turn_id].slice(-MAX_WITHDRAWN) };
+}
+
 const reasons = {
   too_old: "Older pieces are no longer kept: this is the current state.",
   unknown: "The position was not known: this is the current state.",
@@ -185,7 +193,7 @@ function takeSnapshot(state, d) {
   const notice = d.state !== "idle" && d.error ? { level: "error", ...pick(d.error, "code", "message") } : null;
   return {
     ...initialState(d.session_id ?? state.session_id), session: d.session ?? null, entries, notice,
-    queue: d.queue?.length ? d.queue : none, status: d.state,
+    queue: d.queue?.length ? d.queue : none, withdrawn: isOther ? none : state.withdrawn, status: d.state,
   };
 }
 
@@ -209,7 +217,7 @@ const handlers = {
     change(changeTool(state, d, pick(d, "status")), d, (a) => ({ prompts: a.prompts.filter((p) => p.id !== d.prompt_id) })),
   response_end: (state, d) => ended(state, d, "complete"),
   // also what a withdrawn message of the queue gets
-  aborted: (state, d) => dequeue(ended(state, d, "aborted"), d),
+  aborted: (state, d) => noteWithdrawn(dequeue(ended(state, d, "aborted"), d), d),
   error: (state, d) =>
     d.fatal && runningAnswer(state)?.turn_id === d.turn_id
       ? ended(state, d, "error", { error: d })

@@ -172,7 +172,7 @@ export class ChatView {
         const isQueued = chat.queue.some((q) => q.turn_id === turn);
         if (answer && answer.state !== "running") finish(resolve, answer);
         else if (now.state === "gone" || now.state === "closed") finish(reject, now.error ?? new ChatError(0, "closed", "The view was closed."));
-        else if (wasQueued && !isQueued && !answer) finish(reject, new ChatError(0, "withdrawn", "The message was withdrawn."));
+        else if (chat.withdrawn.includes(turn) || (wasQueued && !isQueued && !answer)) finish(reject, new ChatError(0, "withdrawn", "The message was withdrawn."));
         wasQueued ||= isQueued;
       };
       const leave = this.subscribe(look);

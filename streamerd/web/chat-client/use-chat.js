@@ -25,12 +25,15 @@ function messageOf(entry) {
   return message;
 }
 
+// Has what became of that turn been seen?
+const isKnown = (chat, turn) =>
+  chat.entries.some((e) => e.turn_id === turn) || chat.queue.some((q) => q.turn_id === turn) || chat.withdrawn.includes(turn);
+
 function statusOf({ chat, connection }, pending, error) {
   const running = runningAnswer(chat);
-  const isKnown = (turn) => chat.entries.some((e) => e.turn_id === turn) || chat.queue.some((q) => q.turn_id === turn);
   if (error || connection.state === "gone") return "error";
   if (running) return connection.state === "live" ? "streaming" : "submitted";
-  if (pending && !(pending.turn && isKnown(pending.turn))) return "submitted";
+  if (pending && !(pending.turn && isKnown(chat, pending.turn))) return "submitted";
   const last = chat.entries.findLast((e) => e.kind !== "note");
   return last?.state === "error" ? "error" : "ready";
 }
@@ -44,13 +47,11 @@ export function useChat({ client, sessionId = null, defaults, onSession } = {}) 
   const state = useSyncExternalStore(view?.subscribe ?? never, read, read);
   const { pending, error } = sent.session === id ? sent : { pending: null, error: null };
   const latest = useRef(null);
-  const seen = useRef(new Set()); // turns of the chat, since the last message was sent
   latest.current = { client, id, view, pending, defaults, onSession };
 
   const sendMessage = useCallback(async (message, options) => {
     const now = latest.current;
     const { text, ...rest } = typeof message === "string" || Array.isArray(message) ? { content: message } : message;
-    seen.current.clear();
     setSent({ session: now.id, pending: { turn: null }, error: null });
     try {
       const accepted = await now.client.send({ on_busy: now.id ? "queue" : undefined, ...now.defaults, ...(text === undefined ? {} : { content: text }), ...rest,
@@ -74,12 +75,11 @@ export function useChat({ client, sessionId = null, defaults, onSession } = {}) 
   const clearError = useCallback(() => setSent((s) => ({ ...s, error: null })), []);
 
   const { chat, connection } = state;
-  // a message is on its way until its turn was seen; one that was withdrawn leaves no trace
+  // a message is on its way until its turn was seen, once
+  const hasArrived = Boolean(pending?.turn) && isKnown(chat, pending.turn);
   useEffect(() => {
-    if (!pending) return;
-    for (const { turn_id } of [...chat.queue, ...chat.entries]) seen.current.add(turn_id);
-    if (pending.turn && seen.current.has(pending.turn)) setSent((s) => (s.pending === pending ? { ...s, pending: null } : s));
-  }, [pending, chat.queue, chat.entries]);
+    if (hasArrived) setSent((s) => (s.pending === pending ? { ...s, pending: null } : s));
+  }, [hasArrived, pending]);
 
   const notes = useMemo(() => chat.entries.filter((e) => e.kind === "note"), [chat.entries]);
   const messages = useMemo(() => chat.entries.filter((e) => e.kind !== "note").map(messageOf), [chat.entries]);
