@@ -216,6 +216,7 @@ static void subscribe(struct feed *f)
 			.subscribe = {.owner = f->owner, .session_id = f->session_id}};
 	int worker = backend_worker_of(b, f->session_id);
 
+	hub_trouble(f->hub, f);
 	if (feed_is_resting(f))
 		return;
 	if (worker < 0 || !backend_is_up(b, (unsigned)worker)) {

@@ -30,11 +30,12 @@ struct feed {
 	size_t key_len;
 	struct str owner, session_id; /* inside key; session_id is NUL-terminated */
 	UT_hash_handle by_key, by_sub;
-	TAILQ_ENTRY(feed) marked, empty, cached;
-	bool is_marked, is_empty;
+	TAILQ_ENTRY(feed) marked, empty, cached, troubled;
+	bool is_marked, is_empty, is_troubled;
 	int64_t empty_since, snapshot_at, rest_until; /* monotonic ms */
 	int64_t dark_since; /* not live since, as outage.c saw it; 0 while live */
 	bool is_dark;	    /* ... for so long that viewers are told */
+	bool has_told;	    /* some of them may know of it, and not yet of its end */
 
 	enum feed_state state;
 	enum feed_activity activity;

@@ -48,6 +48,7 @@ struct hub {
 	TAILQ_HEAD(, feed) marked;	 /* to be settled */
 	TAILQ_HEAD(, feed) empty;	 /* without viewers, oldest first */
 	TAILQ_HEAD(, feed) cached;	 /* that keep a snapshot, oldest first */
+	TAILQ_HEAD(, feed) troubled;	 /* not live, or somebody is still to be told that it is */
 	struct event *pass_ev, *tick_ev; /* owned */
 	struct viewer_list slots[SLOTS]; /* the wheel */
 	unsigned slot;			 /* served last */
@@ -70,6 +71,8 @@ static void remove_feed(struct hub *h, struct feed *f)
 		TAILQ_REMOVE(&h->marked, f, marked);
 	if (f->is_empty)
 		TAILQ_REMOVE(&h->empty, f, empty);
+	if (f->is_troubled)
+		TAILQ_REMOVE(&h->troubled, f, troubled);
 	HASH_DELETE(by_key, h->by_key, f);
 	feed_free(f);
 	stats->feeds--;
@@ -120,6 +123,14 @@ void hub_mark(struct hub *h, struct feed *f)
 	f->is_marked = true;
 }
 
+void hub_trouble(struct hub *h, struct feed *f)
+{
+	if (f->is_troubled)
+		return;
+	TAILQ_INSERT_TAIL(&h->troubled, f, troubled);
+	f->is_troubled = true;
+}
+
 void hub_retry(struct hub *h)
 {
 	h->retry = true;
@@ -157,8 +168,12 @@ void hub_tick(struct hub *h)
 		remove_feed(h, f);
 	while ((f = TAILQ_FIRST(&h->cached)) && now - f->snapshot_at >= LIMIT_FEED_LINGER_MS)
 		feed_drop_snapshot(f);
-	HASH_ITER (by_key, h->by_key, f, next_f) {
-		outage_tick(f, now);
+	for (f = TAILQ_FIRST(&h->troubled); f; f = next_f) {
+		next_f = TAILQ_NEXT(f, troubled);
+		if (outage_tick(f, now))
+			continue;
+		TAILQ_REMOVE(&h->troubled, f, troubled);
+		f->is_troubled = false;
 	}
 	bundles_tick(h->bundles, now);
 	if (h->retry) {
@@ -185,6 +200,7 @@ struct hub *hub_new(struct event_base *base, void (*ended)(void *arg, int fd), v
 	TAILQ_INIT(&h->marked);
 	TAILQ_INIT(&h->empty);
 	TAILQ_INIT(&h->cached);
+	TAILQ_INIT(&h->troubled);
 	for (int i = 0; i < SLOTS; i++)
 		TAILQ_INIT(&h->slots[i]);
 	h->bundles = bundles_new(h);

@@ -78,7 +78,9 @@ struct viewer;
 struct event_base *hub_base(const struct hub *h);
 struct backend *hub_backend(const struct hub *h);
 void hub_mark(struct hub *h, struct feed *f); /* settle it at the end of this pass */
-void hub_retry(struct hub *h);		      /* settle every feed at the next tick */
+/* f is not live, and is to be: outage_tick() looks at it until nothing is the matter any more. */
+void hub_trouble(struct hub *h, struct feed *f);
+void hub_retry(struct hub *h); /* settle every feed at the next tick */
 /* f has begun or ended to keep a snapshot: it is told to drop it after LIMIT_FEED_LINGER_MS. */
 void hub_keeps_snapshot(struct hub *h, struct feed *f, bool keeps);
 uint64_t hub_new_sub(struct hub *h, struct feed *f); /* a subscriber's number that leads to f */

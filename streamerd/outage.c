@@ -11,6 +11,9 @@
  * (because its socket was full, or half an event was on its way) is not told of its end either.
  * That is why each viewer remembers it and not the feed.
  *
+ * While all is well no viewer is looked at, nor any feed: a feed that is to be live and is not is
+ * put on the hub's list, and leaves it once it is live and nobody has to be told any more.
+ *
  * Nothing here decides anything: when a feed is live again is feed.c's business.
  */
 #include "streamerd/outage.h"
@@ -41,6 +44,7 @@ static void tell(struct feed *f, enum chat_event_type type, const char *payload,
 	struct viewer *v, *next;
 	struct member *m, *next_m;
 
+	f->has_told |= is_away;
 	for (v = TAILQ_FIRST(&f->viewers); v; v = next) {
 		next = TAILQ_NEXT(v, link);
 		if (v->knows_outage == is_away || !viewer_takes_notice(v))
@@ -61,25 +65,53 @@ static void tell(struct feed *f, enum chat_event_type type, const char *payload,
 	}
 }
 
-void outage_tick(struct feed *f, int64_t now)
+/* Does somebody know of the outage who could not be told of its end? */
+static bool is_known(const struct feed *f)
+{
+	const struct viewer_list *lists[] = {&f->viewers, &f->blocked};
+	const struct viewer *v;
+	const struct member *m;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		TAILQ_FOREACH (v, lists[i], link) {
+			if (v->knows_outage)
+				return true;
+		}
+	}
+	TAILQ_FOREACH (m, &f->members, of_feed) {
+		if (m->knows_outage)
+			return true;
+	}
+	return false;
+}
+
+static bool is_over(struct feed *f)
+{
+	f->dark_since = 0;
+	if (f->is_dark)
+		log_debug("feed.back", "session=%s", f->session_id.p);
+	f->is_dark = false;
+	if (f->has_told) {
+		tell(f, CHAT_EVENT_WARNING, back, false);
+		f->has_told = is_known(f);
+	}
+	return !f->has_told;
+}
+
+bool outage_tick(struct feed *f, int64_t now)
 {
 	static struct log_limit lines;
 
-	if (f->state == FEED_LIVE) {
-		f->dark_since = 0;
-		if (f->is_dark)
-			log_debug("feed.back", "session=%s", f->session_id.p);
-		f->is_dark = false;
-		tell(f, CHAT_EVENT_WARNING, back, false);
-		return;
-	}
+	if (f->state == FEED_LIVE)
+		return !is_over(f);
 	if (!feed_is_watched(f) || !f->dark_since)
 		f->dark_since = now;
 	if (now - f->dark_since < LIMIT_FEED_DARK_MS)
-		return;
+		return true;
 	if (!f->is_dark && log_allowed(&lines, 5))
 		log_warning("feed.dark", "session=%s worker=%u ms=%lld", f->session_id.p, f->worker,
 			    (long long)(now - f->dark_since));
 	f->is_dark = true;
 	tell(f, CHAT_EVENT_ERROR, away, true);
+	return true;
 }

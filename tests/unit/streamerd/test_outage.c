@@ -8,6 +8,7 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "streamerd/feed.h"
 #include "tests/unit/common/run_case.h"
 #include "tests/unit/streamerd/skip.h"
 #include "tests/unit/streamerd/viewing.h"
@@ -52,6 +53,66 @@ START_TEST(viewers_of_a_worker_that_stays_away_are_told_once_and_again_when_it_i
 	client_expect_snapshot_then_rest(&c[0], v->session, NULL);
 	client_leave(&c[0]);
 	client_leave(&later);
+	viewing_free(v);
+}
+END_TEST
+
+static const struct feed *feed_of(struct viewing *v)
+{
+	const struct feed *f = hub_feed(v->hub, str_of(OWNER), str_of(SID), false);
+
+	ck_assert_ptr_nonnull(f);
+	return f;
+}
+
+/* PRC-5, FAF-6: while all is well nothing is looked at once a second; who could not be told of the
+ * end of an outage, because its socket was full, is told later */
+START_TEST(a_feed_is_looked_at_only_while_somebody_may_have_to_be_told)
+{
+	struct viewing *v = viewing_new();
+	struct client c = {0}, slow = {.small_buffer = 4096};
+
+	client_join(v, &c, NULL, false);
+	client_join(v, &slow, NULL, false);
+	viewing_until_state(&c, CLIENT_OPEN);
+	viewing_until_state(&slow, CLIENT_OPEN);
+	ck_assert(feed_of(v)->is_troubled);
+	skip(v, 1000);
+	ck_assert(!feed_of(v)->is_troubled);
+	scripted_worker_cut(v->worker, false);
+	viewing_until(v, viewing_is_cut, v, "the link is down");
+	skip(v, 1000);
+	ck_assert(feed_of(v)->is_troubled);
+	skip(v, 2 * LIMIT_FEED_DARK_MS);
+	client_read(&slow);
+	ck_assert_int_eq(slow.notices, 1);
+	scripted_worker_listen(v->worker);
+	viewing_until(v, viewing_is_linked, v, "the link is up");
+	viewing_spin(v);
+	for (int i = 0; TAILQ_EMPTY(&feed_of(v)->blocked); i++) {
+		ck_assert_int_lt(i, 1000);
+		scripted_session_turn(v->session, 20, 2000);
+		viewing_until_caught_up(&c, v->session);
+	}
+	skip(v, 3000);
+	client_read(&c);
+	ck_assert_int_eq(c.notices, 2);
+	ck_assert(feed_of(v)->is_troubled);
+	viewing_until_caught_up(&slow, v->session);
+	skip(v, 2000);
+	client_read(&slow);
+	ck_assert_int_eq(slow.notices, 2);
+	ck_assert(!feed_of(v)->is_troubled);
+	/* who leaves without having been told leaves nothing behind */
+	scripted_worker_cut(v->worker, false);
+	viewing_until(v, viewing_is_cut, v, "the link is down");
+	skip(v, 2 * LIMIT_FEED_DARK_MS);
+	scripted_worker_listen(v->worker);
+	viewing_until(v, viewing_is_linked, v, "the link is up");
+	client_leave(&slow);
+	client_leave(&c);
+	skip(v, 2 * LIMIT_FEED_LINGER_MS);
+	ck_assert_ptr_null(hub_feed(v->hub, str_of(OWNER), str_of(SID), false));
 	viewing_free(v);
 }
 END_TEST
@@ -254,6 +315,7 @@ int main(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t,
 		       viewers_of_a_worker_that_stays_away_are_told_once_and_again_when_it_is_back);
+	tcase_add_test(t, a_feed_is_looked_at_only_while_somebody_may_have_to_be_told);
 	tcase_add_test(t, a_worker_that_is_there_and_mute_is_an_outage_and_a_short_absence_is_none);
 	tcase_add_test(t, a_worker_that_goes_and_comes_back_leaves_no_hole_and_no_repeat);
 	tcase_add_loop_test(t, viewers_of_a_session_whose_history_was_replaced_get_a_snapshot, 5,
