@@ -11,7 +11,7 @@
  *
  *	event            stored at its number by its generation, or not
  *	session insert   the session is there, or not
- *	session delete   the session is not there, or still is
+ *	session removal  the session is not to be found, or still is
  *	turn insert      the turn is there, or not
  *	anything else    nothing to be seen: it sets what it sets, the next write is asked
  *
@@ -72,17 +72,17 @@ static enum evidence evidence_of(struct db *db, const struct pending_write *w)
 
 	if (w->dropped || w->kind == PENDING_AFTER ||
 	    (!event && w->sql != SQL_SESSION_INSERT && w->sql != SQL_TURN_INSERT &&
-	     w->sql != SQL_SESSION_DELETE))
+	     w->sql != SQL_SESSION_REMOVE))
 		return EVIDENCE_NONE;
 	session = lookup_row(db, SQL_SESSION_BY_ID, w->session->id);
 	if (session < 0)
 		return EVIDENCE_UNREADABLE;
-	if (!event && w->sql == SQL_SESSION_DELETE)
+	if (!event && w->sql == SQL_SESSION_REMOVE)
 		return session == 0 ? EVIDENCE_HAPPENED : EVIDENCE_NOT;
 	if (!event && w->sql == SQL_SESSION_INSERT)
 		return session != 0 ? EVIDENCE_HAPPENED : EVIDENCE_NOT;
 	if (session == 0)
-		return EVIDENCE_NONE; /* its deletion, further on, tells */
+		return EVIDENCE_NONE; /* its removal, further on, tells */
 	r = event ? is_stored(db, w, session) : lookup_row(db, SQL_TURN_ROW, w->turn->id);
 	if (r < 0)
 		return EVIDENCE_UNREADABLE;
@@ -137,7 +137,7 @@ static int relearn(struct db *db, const struct pending_list *list, const struct 
 			row = w->session->row = lookup_row(db, SQL_SESSION_BY_ID, w->session->id);
 		if (flags & NEW_TURN)
 			row = w->turn->row = lookup_row(db, SQL_TURN_ROW, w->turn->id);
-		if (row < 0) /* 0: its session was deleted in the same transaction */
+		if (row < 0) /* 0: its session was removed in the same transaction */
 			return -1;
 	}
 	return 0;

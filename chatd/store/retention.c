@@ -4,6 +4,9 @@
  *	round:	 KEYS ── FOLD ── REMOVE ── GIVE_BACK ── over
  *	slice:	 gate ─ BEGIN ─ steps until the time is up ─ COMMIT ─ leave
  *
+ * Sessions that were removed, by a DELETE or by REMOVE, are emptied before anything else, in any
+ * phase: somebody wanted them gone, and folding may take hours.
+ *
  * A step is a statement or two on at most LIMIT_RETENTION_ROWS rows. Turns are folded in the order
  * in which they ended, which is about the order of their rows in the file: pages become free as a
  * whole. The events of a turn go in the order of their seq, so those that are still there have all
@@ -196,13 +199,15 @@ static int purge(struct retention *r, struct db *db, int64_t session, int64_t re
 
 static int mark(struct retention *r, struct db *db, int64_t row, const char *id, const char *why)
 {
-	int64_t n = CHANGE(db, SQL_KEEP_REMOVE, row, r->now);
+	/* behind those that are empty, also those that were deleted since the round began */
+	int64_t at = r->now > r->purging.at ? r->now : r->purging.at;
+	int64_t n = CHANGE(db, SQL_KEEP_REMOVE, row, at);
 
 	if (n < 0)
 		return -1;
 	log_info("session.removed", "session=%s why=%s", id, why);
 	r->stats.sessions_removed++;
-	r->purging = (struct place){r->now, row - 1}; /* all before it are empty */
+	r->purging = (struct place){at, row - 1}; /* all before it are empty */
 	return 1;
 }
 
@@ -239,21 +244,27 @@ static int choose(struct retention *r, struct db *db)
 	return s[3] ? mark(r, db, s[0], id, s[2] < old ? "keep_sessions" : "max_size") : 1;
 }
 
-/* One session after the other: how much is left to remove is known when its rows are out. */
-static int remove_sessions(struct retention *r, struct db *db)
+/* The removed session that is next: its row and removed_at. 1, 0 there is none, or -1. */
+static int next_removed(const struct retention *r, struct db *db, int64_t ret[2])
 {
-	int64_t s[2]; /* row, removed_at */
 	sqlite3_stmt *st;
 	int rc = RUN(db, &st, SQL_KEEP_NEXT_REMOVED, r->purging.at, r->purging.row);
 
-	rc = row_of(st, rc, s, 2);
-	if (rc < 0)
-		return rc;
-	if (rc > 0)
-		return purge(r, db, s[0], s[1]);
-	if (read_size(r, db) < 0)
-		return -1;
-	return choose(r, db);
+	return row_of(st, rc, ret, 2);
+}
+
+static int purge_next(struct retention *r, struct db *db)
+{
+	int64_t s[2];
+	int rc = next_removed(r, db, s);
+
+	return rc > 0 ? purge(r, db, s[0], s[1]) : rc;
+}
+
+/* One session after the other: how much is left to remove is known when its rows are out. */
+static int remove_sessions(struct retention *r, struct db *db)
+{
+	return read_size(r, db) < 0 ? -1 : choose(r, db);
 }
 
 static int give_back(struct retention *r, struct db *db)
@@ -303,8 +314,10 @@ static int work(struct retention *r, struct db *db, int64_t until)
 	if (read_size(r, db) < 0)
 		return -1;
 	do {
-		int n = step(r, db);
+		int n = purge_next(r, db);
 
+		if (n == 0)
+			n = step(r, db);
 		if (n < 0)
 			return -1;
 		if (n == 0)
@@ -373,6 +386,13 @@ enum retention_outcome retention_slice(struct retention *r, struct db *db, int64
 	r->stats.failures++;
 	r->phase = OVER;
 	return (rc & 0xff) == SQLITE_FULL ? RETENTION_FULL : RETENTION_FAILED;
+}
+
+bool retention_has_removed(const struct retention *r, struct db *db)
+{
+	int64_t s[2];
+
+	return next_removed(r, db, s) > 0;
 }
 
 bool retention_is_behind(const struct retention *r)

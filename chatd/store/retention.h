@@ -60,6 +60,9 @@ enum retention_outcome {
  */
 enum retention_outcome retention_slice(struct retention *r, struct db *db, int64_t budget_us,
 				       bool wait);
+/* Has a session been removed since the last round came to its end? (Or one of before: look again.)
+ */
+bool retention_has_removed(const struct retention *r, struct db *db);
 /* Is there more than there should be: turns long over their time, or too many bytes? Then it must
  * not be kept waiting by load that never ends. */
 bool retention_is_behind(const struct retention *r);

@@ -123,10 +123,15 @@
 	S(GRANT_INSERT, GUARDED,                                                                   \
 	  "INSERT OR REPLACE INTO grants (session, server, name, created_at) "                     \
 	  "SELECT row, ?3, ?4, ?5 FROM sessions WHERE row = ?1 AND generation = ?2")               \
-	S(SESSION_DELETE, GUARDED, "DELETE FROM sessions WHERE row = ?1 AND generation = ?2")      \
-	S(EVENTS_DELETE, 0,                                                                        \
-	  "DELETE FROM events WHERE session = ?1 AND "                                             \
-	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                                     \
+	S(QUEUE_DROP, 0,                                                                           \
+	  "UPDATE turns SET state = 'aborted', ended_at = ?3, content = NULL, system = NULL "      \
+	  "WHERE session = ?1 AND generation = 0 AND state = 'queued' AND "                        \
+	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                    \
+	/* gone for everybody; retention takes out what it has. Its own words go at once */        \
+	S(SESSION_REMOVE, GUARDED,                                                                 \
+	  "UPDATE sessions SET removed_at = ?3, generation = generation + 1, state = 'idle', "     \
+	  "title = '', system = NULL, metadata = NULL "                                            \
+	  "WHERE row = ?1 AND generation = ?2 AND removed_at IS NULL")                             \
 	S(PROBE, 0, "UPDATE event_types SET name = name WHERE type = 1")                           \
 	/* reads */                                                                                \
 	S(SESSION_BY_ID, 0, "SELECT " SESSION_COLUMNS " FROM sessions "        \

@@ -93,11 +93,17 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
 	after_us(k, LIMIT_RETENTION_MS * 1000LL);
 }
 
-/* What retention, or an operator's prune, has removed: whoever watches it is told. */
+/* What retention, or an operator's prune, has removed: whoever watches it is told. What a DELETE
+ * has removed, in any worker, is emptied by worker 0, and need not wait for the next round. */
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
-	struct worker *w = ((struct keeper *)arg)->worker;
+	struct keeper *k = arg;
+	struct worker *w = k->worker;
 	struct session *s, *next;
+
+	if (w->index == 0 && !k->in_round && event_log_db(w->log) &&
+	    retention_has_removed(k->retention, event_log_db(w->log)))
+		after_us(k, 0);
 
 	HASH_ITER (hh, w->sessions, s, next) {
 		if (s->log.row && query_stands(event_log_db(w->log), s->log.row) == 0)

@@ -266,7 +266,7 @@ static void end_subscriptions(struct session *s)
 		subscription_end(sub);
 }
 
-/* The rows are gone and the viewers were told. */
+/* It is stored, and the viewers were told. */
 static void on_deleted(void *arg, bool ok)
 {
 	struct session *s = arg;
@@ -278,6 +278,7 @@ static void on_deleted(void *arg, bool ok)
 enum fault session_delete(struct session *s)
 {
 	struct worker *w = s->worker;
+	int64_t now = clock_wall_ms();
 	enum fault fault = FAULT_NONE;
 
 	s->hold_queue = true; /* it goes with the session */
@@ -287,8 +288,8 @@ enum fault session_delete(struct session *s)
 	if (fault != FAULT_NONE)
 		return fault;
 	session_emit(s, NULL, CHAT_EVENT_SESSION_CLEARED, json_object());
-	event_log_write(w->log, SQL_EVENTS_DELETE, &s->log, NULL, s->generation, "");
-	event_log_write(w->log, SQL_SESSION_DELETE, &s->log, NULL, s->generation, "");
+	event_log_write(w->log, SQL_QUEUE_DROP, &s->log, NULL, s->generation, "i", now);
+	event_log_write(w->log, SQL_SESSION_REMOVE, &s->log, NULL, s->generation, "i", now);
 	event_log_after(w->log, &s->log, on_deleted, s);
 	s->gone = FAULT_SESSION_NOT_FOUND;
 	return FAULT_NONE;

@@ -210,7 +210,7 @@ def test_stats_count_the_log_and_the_workers(t):
     """OPS-1"""
     stats = js(t, "stats")
     tap.eq(len(stats["workers"]), t.workers, "workers")
-    tap.eq(stats["log"]["sessions"], t.log.one("SELECT count(*) FROM sessions"), "sessions")
+    tap.eq(stats["log"]["sessions"], t.log.one("SELECT count(*) FROM v_sessions"), "sessions")
     done = next(s for s in stats["turns"] if s["state"] == "done")
     tap.eq(done["turns"], t.log.one("SELECT count(*) FROM turns WHERE state = 'done'"), "turns done")
     assert "sessions" in ok(t, "stats")

@@ -4,11 +4,12 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import tempfile
 
 from lib import sse, tap, upstream
 from lib.daemons import Stack
-from lib.load import verify
+from lib.load import CHATCTL, verify
 from lib.upstream import Upstream
 from lib.wait import until
 
@@ -136,6 +137,64 @@ def test_retention_while_turns_run(up):
             contents = [m["content"] for m in t.messages(s, "?limit=100")["messages"] if m["role"] == "user"]
             tap.eq(contents, [str(i) for i in range(12)], "messages")
         wait_round(t, lambda: t.log.one("SELECT count(*) FROM turns WHERE folded < 2") == 0, "all are folded")
+        clean(t)
+
+
+def widen(t, session, n):
+    """As if it had n events more, behind those that its worker knows of."""
+    db = sqlite3.connect(t.db_path, isolation_level=None, timeout=10)
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO events (session, "
+               "seq, generation, turn, ts, type, payload) SELECT session, 1000 + i, generation, row, 1, 2, "
+               "'{\"content\":\"some words\"}' FROM n, turns WHERE session = (SELECT row FROM sessions WHERE id = ?2)",
+               (n, session))
+    db.close()
+
+
+def test_a_huge_session_is_deleted_bit_by_bit(up):
+    """SDC-6, OPS-3, DUR-5: it is gone at once, for all and for good; its rows go in slices, also over a crash."""
+    n, key = 60000, {"Idempotency-Key": "k"}
+    with Stack(up, chatd="[retention]\nkeep_deltas = 0\n") as t:
+        first = t.call("POST", "/v1/messages", {"content": "secret"}, headers=key)
+        sid, other = first.json()["session_id"], t.say("other")["session_id"]
+        for s in (sid, other):
+            t.wait_idle(s)
+        row = t.log.one("SELECT row FROM sessions WHERE id = ?", sid)
+        widen(t, sid, n)
+        v = t.viewer(sid)
+        v.next()
+
+        def left(table="events"):
+            return t.log.one(f"SELECT count(*) FROM {table} WHERE session = ?", row)
+
+        def is_gone():
+            for method in ("GET", "DELETE"):
+                r = t.call(method, f"/v1/sessions/{sid}")
+                tap.eq((r.status, r.error()["code"]), (404, "session_not_found"), method)
+            tap.eq(t.post("more", sid).status, 404, "a message to it")
+            tap.eq([s["id"] for s in t.call("GET", "/v1/sessions").json()["sessions"]], [other], "list")
+            for view in ("v_sessions", "v_turns", "v_messages", "v_events"):
+                tap.eq(t.log.one(f"SELECT count(*) FROM {view} WHERE session_id = ?", sid), 0, view)
+            for args, status in ((["show", sid], 3), (["show", other], 0)):
+                p = subprocess.run([CHATCTL, "-c", t.chatd_conf, *args], capture_output=True, text=True, check=False)
+                tap.eq(p.returncode, status, f"chatctl {args}: {p.stderr}")
+
+        tap.eq(t.call("DELETE", f"/v1/sessions/{sid}").status, 204, "DELETE")
+        assert left() > n / 2, "it held up its worker until all was out"
+        tap.eq(tuple(t.log.db.execute("SELECT title, system, metadata FROM sessions WHERE row = ?", (row,)).fetchone()),
+               ("", None, None), "its own words")
+        v.until("session_cleared")
+        is_gone()
+        until(lambda: 0 < left() < n, "it is being emptied, without waiting for the next round", 30, poll=0.05)
+        t.kill_workers()
+        t.wait_ready()
+        is_gone()
+        until(lambda: left("turns") == 0, "it is empty", 60)
+        tap.eq((left(), left("messages")), (0, 0), "events, messages")
+        is_gone()
+        again = t.call("POST", "/v1/messages", {"content": "secret"}, headers=key)
+        tap.eq((again.status, again.json()), (202, first.json()), "the same POST once more")
+        t.wait_idle(t.say("more", other)["session_id"])
         clean(t)
 
 

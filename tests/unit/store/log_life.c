@@ -155,8 +155,9 @@ static void end_turn(struct life_session *s)
 
 static void delete_session(struct life_session *s)
 {
-	event_log_write(log_of(s), SQL_EVENTS_DELETE, &s->log, NULL, s->generation, "");
-	event_log_write(log_of(s), SQL_SESSION_DELETE, &s->log, NULL, s->generation, "");
+	event_log_write(log_of(s), SQL_QUEUE_DROP, &s->log, NULL, s->generation, "i", (int64_t)1);
+	event_log_write(log_of(s), SQL_SESSION_REMOVE, &s->log, NULL, s->generation, "i",
+			(int64_t)1);
 	s->alive = false;
 }
 
@@ -345,7 +346,8 @@ static const char sessions_sql[] =
 	" || ' done=' || (SELECT count(*) FROM turns t WHERE t.session = s.row AND state = 'done')"
 	" || ' messages=' || (SELECT count(*) FROM messages m WHERE m.session = s.row)"
 	" || ' events=' || (SELECT count(*) || '/' || coalesce(max(seq), 0) FROM events e"
-	" WHERE e.session = s.row) || char(10) AS x FROM sessions s ORDER BY id)";
+	" WHERE e.session = s.row) || char(10) AS x FROM sessions s "
+	"WHERE removed_at IS NULL ORDER BY id)";
 
 /* A turn has its question and its first event, and once it is done its answer and its last one. */
 static const char half_turns_sql[] =

@@ -160,8 +160,8 @@ static void live(void)
 	event_log_write(log_, SQL_SESSION_INSERT, &other, NULL, 0, "tttttti", "local", "t", "demo",
 			"m", NULL, NULL, (int64_t)1);
 	commit("e");
-	event_log_write(log_, SQL_EVENTS_DELETE, &other, NULL, 0, "");
-	event_log_write(log_, SQL_SESSION_DELETE, &other, NULL, 0, "");
+	event_log_write(log_, SQL_QUEUE_DROP, &other, NULL, 0, "i", (int64_t)1);
+	event_log_write(log_, SQL_SESSION_REMOVE, &other, NULL, 0, "i", (int64_t)1);
 	commit("f");
 }
 
@@ -187,7 +187,7 @@ static bool whole(void)
 
 	ok = ok && says(db, "PRAGMA integrity_check(1)", "ok");
 	ok = ok && says(db, "SELECT group_concat(seq, ' ') FROM events", "1 2 3 4 5 6 7 8");
-	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM sessions", "1idle8");
+	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM sessions WHERE removed_at IS NULL", "1idle8");
 	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM turns", "1done8");
 	(void)sqlite3_close(db);
 	return ok;

@@ -327,6 +327,33 @@ START_TEST(old_sessions_go_with_all_their_rows)
 }
 END_TEST
 
+/* SDC-6, OPS-3: what a DELETE has removed is emptied before anything else, a few rows at once. */
+START_TEST(what_was_deleted_goes_first_and_bit_by_bit)
+{
+	add_session(1, 0, "idle");
+	add_session(2, 0, "idle");
+	add_turn(1, 2 * DAY, 10 * ROWS, 10);
+	add_turn(2, DAY - 1, 3 * ROWS, 10);
+	ck_assert(!retention_has_removed(keep, db));
+	retention_begin(keep, &days, NOW);
+	slices(0, 2); /* it is folding ... */
+	ck_assert_int_eq(number("SELECT count(*) FROM events WHERE session = 1"), 9 * ROWS);
+	run("UPDATE sessions SET removed_at = %lld WHERE row = 2", (long long)NOW + 1);
+	ck_assert(retention_has_removed(keep, db));
+	for (int i = 3; i-- > 0;) {
+		slices(0, 1);
+		ck_assert_int_eq(number("SELECT count(*) FROM events WHERE session = 2"), i * ROWS);
+		ck_assert_int_eq(number("SELECT count(*) FROM events WHERE session = 1"), 9 * ROWS);
+	}
+	slices(0, 2);
+	ck_assert_int_eq(number("SELECT count(*) FROM turns WHERE session = 2"), 0);
+	ck_assert(!retention_has_removed(keep, db));
+	slices(1000000, 1000);
+	ck_assert_int_eq(number("SELECT count(*) FROM events"), 0);
+	ck_assert_int_eq(number("SELECT count(*) FROM sessions"), 2);
+}
+END_TEST
+
 static int64_t in_use(void)
 {
 	return number("SELECT ((SELECT page_count FROM pragma_page_count) - "
@@ -463,6 +490,7 @@ int main(void)
 	tcase_add_test(tc, who_has_everything_needs_nothing_of_a_folded_session);
 	tcase_add_test(tc, a_cursor_into_a_half_folded_turn_is_served_exactly);
 	tcase_add_test(tc, old_sessions_go_with_all_their_rows);
+	tcase_add_test(tc, what_was_deleted_goes_first_and_bit_by_bit);
 	tcase_add_test(tc, beyond_max_size_the_oldest_go);
 	tcase_add_test(tc, the_file_shrinks);
 	tcase_add_test(tc, old_answers_to_repeated_requests_go);
