@@ -108,18 +108,14 @@ size_t json_utf8_prefix(const char *s, size_t n)
 /* jansson quotes the bytes that it stumbled over: half a character, or none. */
 void json_error_words(const json_error_t *e, char *ret, size_t size)
 {
-	char quoted[sizeof(e->text)];
-	size_t n = strlen(e->text);
+	auto_buf struct buf b = BUF_INIT;
+	size_t n;
 
-	for (size_t i = 0, len; i < n; i += len) {
-		len = utf8_length(e->text + i, n - i);
-		memcpy(quoted + i, len ? e->text + i : "?", len ? len : 1);
-		len = len ? len : 1;
-	}
-	quoted[n] = '\0';
-	(void)snprintf(ret, size, "%s", quoted);
-	n = json_utf8_prefix(ret, strlen(ret));
-	(void)snprintf(ret + n, size - n, " (byte %d)", e->position);
+	utf8_add(&b, e->text, strlen(e->text));
+	buf_addf(&b, " (byte %d)", e->position);
+	n = b.len < size ? b.len : json_utf8_prefix(b.data, size - 1);
+	memcpy(ret, b.data, n);
+	ret[n] = '\0';
 }
 
 json_t *json_read(const char *p, size_t n, char *ret_error, size_t error_size)

@@ -24,3 +24,20 @@ size_t utf8_length(const char *p, size_t n)
 		return 0;
 	return len;
 }
+
+void utf8_add(struct buf *b, const char *p, size_t n)
+{
+	size_t from = 0, i = 0;
+
+	while (i < n) {
+		size_t len = utf8_length(p + i, n - i);
+
+		if (len == 0) {
+			buf_add(b, p + from, i - from);
+			buf_adds(b, "\xef\xbf\xbd");
+			from = i + 1;
+		}
+		i += len ? len : 1;
+	}
+	buf_add(b, p + from, n - from);
+}

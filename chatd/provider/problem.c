@@ -11,6 +11,7 @@
 
 #include "common/json.h"
 #include "common/limits.h"
+#include "common/utf8.h"
 
 void problem_fini(struct problem *p)
 {
@@ -21,11 +22,16 @@ void problem_fini(struct problem *p)
 	*p = (struct problem){0};
 }
 
+/* Not all of it comes out of JSON: a header, or an error that is no document, may hold anything. */
 static char *copy(struct str s)
 {
+	struct buf auto_buf b = BUF_INIT;
+
 	if (s.n > LIMIT_ERROR_TEXT)
 		s.n = json_utf8_prefix(s.p, LIMIT_ERROR_TEXT);
-	return s.n ? str_dup(s) : NULL;
+	utf8_add(&b, s.p, s.n);
+	b.len = json_utf8_prefix(b.data, b.len < LIMIT_ERROR_TEXT ? b.len : LIMIT_ERROR_TEXT);
+	return b.len ? buf_steal(&b, NULL) : NULL;
 }
 
 static void point(struct problem *p)

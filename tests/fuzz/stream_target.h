@@ -25,12 +25,27 @@ static inline void stream_take(struct answer *a, struct buf *out)
 	}
 }
 
+/* It goes into events: whole characters. */
+static inline void stream_is_text(const char *s)
+{
+	json_t *v = s ? json_string(s) : NULL;
+
+	REQUIRE(!s || v);
+	json_decref(v);
+}
+
 static inline void stream_note_result(struct answer *a, struct buf *out)
 {
 	struct provider_result r;
 
 	answer_result(a, &r);
 	REQUIRE(r.fault == FAULT_NONE || r.error.http_status == 200);
+	stream_is_text(r.error.type);
+	stream_is_text(r.error.code);
+	stream_is_text(r.error.message);
+	stream_is_text(r.error.request_id);
+	stream_is_text(r.stop_reason);
+	stream_is_text(r.refusal);
 	buf_addf(out, "|%d %zu %s %s", (int)r.fault, r.n_calls, r.stop_reason ? r.stop_reason : "-",
 		 r.refusal ? r.refusal : "-");
 	for (size_t i = 0; i < r.n_calls; i++) {

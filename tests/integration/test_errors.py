@@ -200,6 +200,14 @@ def test_bytes_that_are_no_characters_are_replaced(t):
     tap.eq((snap["content"], snap["error"]), ("a\ufffdbc", None), "answer")
 
 
+def test_an_error_in_bytes_that_are_no_characters_reaches_the_user(t):
+    """FAF-2, FAF-6, SEC-5"""
+    said = b"event: error\ndata: \xffbroken \xe2\x82\n\n"
+    t.up.on("bytes in mid-stream", upstream.replay(chunk("so far ") + said))
+    error, _ = fails(t, "bytes in mid-stream", kept="so far ")
+    tap.eq(error["message"], "\ufffdbroken \ufffd\ufffd", "the message")
+
+
 def test_html_or_json_with_status_200_is_not_an_answer(t):
     """FAF-6, FAF-7"""
     page = b"<html><body>Please log in</body></html>"
