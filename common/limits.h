@@ -122,6 +122,7 @@
 #define LIMIT_ERROR_BODY	(64 * 1024)	/* of an error body, the rest is not read */
 #define LIMIT_CONNECT_MS	10000		/* default of connect_timeout */
 #define LIMIT_FIRST_BYTE_MS	300000		/* default of first_byte_timeout: prompt processing takes minutes */
+#define LIMIT_CONNECT_GRACE_MS	1000		/* after connect_timeout: libcurl, whose matter it is, was silent */
 #define LIMIT_WATCH_RETRY_MS	50		/* a socket for which epoll had no room is tried again */
 #define LIMIT_IDLE_MS		120000		/* default of idle_timeout between bytes */
 #define LIMIT_RETRIES		2		/* default of max_retries, after the first try */

@@ -8,12 +8,18 @@
  * callback that fails would end libcurl's multi handle for good. The transfer's own time-outs go
  * on.
  *
+ * Memory: libcurl that has none in the middle of its work forgets a socket and the time of its next
+ * time-out, of all transfers, and its table of sockets is broken from then on (7.88 divides by its
+ * size, 0). So its allocations are as ours: without memory the worker ends, and the next one takes
+ * its turns up.
+ *
  * Teardown order, which valgrind checks: easy handles (the owner's), multi, events, then the
  * caller's base.
  */
 #include "chatd/provider/curl_loop.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/limits.h"
 #include "common/require.h"
@@ -133,11 +139,43 @@ static int timer_wanted(CURLM *multi, long ms, void *arg)
 	return 0;
 }
 
+static void *take(size_t n)
+{
+	void *p = malloc(n);
+
+	REQUIRE(p);
+	return p;
+}
+
+static void *take_again(void *p, size_t n)
+{
+	p = realloc(p, n);
+	REQUIRE(p);
+	return p;
+}
+
+static void *take_zeroed(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	REQUIRE(p);
+	return p;
+}
+
+static char *copy(const char *s)
+{
+	char *p = strdup(s);
+
+	REQUIRE(p);
+	return p;
+}
+
 void curl_loop_init(struct curl_loop *l, struct event_base *base, const struct curl_loop_ops *ops,
 		    void *arg)
 {
 	*l = (struct curl_loop){.base = base, .ops = ops, .arg = arg};
-	REQUIRE(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+	REQUIRE(curl_global_init_mem(CURL_GLOBAL_DEFAULT, take, free, take_again, copy,
+				     take_zeroed) == CURLE_OK);
 	l->timer = event_new(base, -1, 0, on_timer, l);
 	l->again = event_new(base, -1, 0, on_again, l);
 	l->multi = curl_multi_init();

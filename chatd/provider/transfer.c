@@ -16,6 +16,8 @@
  *
  * Time: libcurl watches the connecting (its DNS included); from then on one timer of ours watches
  * the silence. It is set to a deadline that moves with each byte and re-armed only when it fires.
+ * It is there while connecting, too, a little later than libcurl's: without memory at the wrong
+ * moment libcurl forgets a transfer, and its time-out with it.
  *
  * Teardown order, which valgrind checks: easy handles, multi, events, then the caller's base.
  */
@@ -34,6 +36,8 @@
 #define LATE_MS	  50  /* a timer that comes later than this was held up by a busy loop */
 #define EXCUSE_MS 100 /* then a transfer that looks silent gets this much more, once */
 
+#define NO_CONNECTION "no connection to %s within %.3g s"
+
 struct transfer {
 	struct transfer_pool *pool; /* borrowed */
 	const struct transfer_ops *ops;
@@ -44,7 +48,7 @@ struct transfer {
 	char *authority;	     /* "host:port" for messages; owned */
 	char error[CURL_ERROR_SIZE]; /* libcurl's own words */
 	int64_t connect_ms, first_byte_ms, idle_ms, max_bytes, bytes;
-	int64_t deadline; /* monotonic ms; 0: none yet */
+	int64_t deadline; /* monotonic ms */
 	struct answer_head head;
 	struct buf in;
 	TAILQ_ENTRY(transfer) link; /* in pool->ready, if is_ready */
@@ -68,12 +72,19 @@ struct transfer_pool {
 	size_t n; /* transfers */
 };
 
+/* For what is awaited next: the connection, or a byte. */
+static void expect(struct transfer *t)
+{
+	t->deadline = clock_mono_ms() +
+		      (t->connected ? t->idle_ms : t->connect_ms + LIMIT_CONNECT_GRACE_MS);
+}
+
 static void arm(struct transfer *t)
 {
 	/* deadlines move while the timer runs; no step longer than the shorter limit, so none is
 	 * missed */
 	int64_t longest = t->first_byte_ms < t->idle_ms ? t->first_byte_ms : t->idle_ms;
-	int64_t ms = t->deadline ? t->deadline - clock_mono_ms() : longest;
+	int64_t ms = t->deadline - clock_mono_ms();
 	struct timeval tv;
 
 	if (ms > longest)
@@ -145,8 +156,7 @@ static enum transfer_outcome judge(struct transfer *t, struct buf *why)
 				 os_errno ? strerror((int)os_errno) : "no address works");
 		return TRANSFER_UNREACHABLE;
 	case CURLE_OPERATION_TIMEDOUT:
-		buf_addf(why, "no connection to %s within %.3g s", t->authority,
-			 (double)t->connect_ms / 1000);
+		buf_addf(why, NO_CONNECTION, t->authority, (double)t->connect_ms / 1000);
 		return TRANSFER_NO_CONNECTION;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
@@ -180,6 +190,8 @@ static void tell_end(struct transfer *t)
 	else if (t->outcome == TRANSFER_IDLE)
 		buf_addf(&why, "%s fell silent for %.3g s", t->authority,
 			 (double)t->idle_ms / 1000);
+	else if (t->outcome == TRANSFER_NO_CONNECTION)
+		buf_addf(&why, NO_CONNECTION, t->authority, (double)t->connect_ms / 1000);
 	else if (t->too_large) {
 		t->outcome = TRANSFER_TOO_LARGE;
 		buf_addf(&why, "the answer is over %lld bytes", (long long)t->max_bytes);
@@ -219,7 +231,7 @@ static void deliver(struct transfer *t)
 	if (t->curl_paused) {
 		/* may call on_write() at once, which marks it ready again */
 		t->curl_paused = false;
-		t->deadline = clock_mono_ms() + t->idle_ms;
+		expect(t);
 		(void)curl_easy_pause(t->easy, CURLPAUSE_CONT); /* a failure shows as the end */
 	}
 	if (t->finished && t->in.len == 0 && !t->is_ready)
@@ -343,10 +355,9 @@ static void on_silence(evutil_socket_t fd, short what, void *arg)
 {
 	struct transfer *t = arg;
 
-	if (t->paused || t->finished || t->in.len > 0 || t->deadline == 0 ||
-	    t->deadline > clock_mono_ms()) {
+	if (t->paused || t->finished || t->in.len > 0 || t->deadline > clock_mono_ms()) {
 		if (t->paused || t->in.len > 0)
-			t->deadline = clock_mono_ms() + t->idle_ms;
+			expect(t);
 		arm(t);
 		return;
 	}
@@ -357,7 +368,9 @@ static void on_silence(evutil_socket_t fd, short what, void *arg)
 		arm(t);
 		return;
 	}
-	t->outcome = t->has_bytes ? TRANSFER_IDLE : TRANSFER_NO_FIRST_BYTE;
+	t->outcome = t->has_bytes   ? TRANSFER_IDLE
+		     : t->connected ? TRANSFER_NO_FIRST_BYTE
+				    : TRANSFER_NO_CONNECTION;
 	t->finished = true;
 	mark_ready(t);
 	dispatch(t->pool);
@@ -437,6 +450,7 @@ struct transfer *transfer_start(struct transfer_pool *p, const struct transfer_r
 	set_options(t, req);
 	p->n++;
 	REQUIRE(curl_multi_add_handle(p->loop.multi, t->easy) == CURLM_OK);
+	expect(t);
 	arm(t);
 	return t;
 }
@@ -460,7 +474,7 @@ void transfer_pause(struct transfer *t, bool paused)
 	if (paused)
 		return;
 	t->resumed = true;
-	t->deadline = t->deadline ? clock_mono_ms() + t->idle_ms : 0;
+	expect(t);
 	mark_ready(t);
 	event_active(t->pool->wake, EV_TIMEOUT, 1);
 }

@@ -7,7 +7,7 @@ end everything has its answer or its stated end, and nothing was shown that is n
 
     FAULT_FULL=1                    every n; otherwise a random few of each
     FAULT_EACH=300                  so many of each instead
-    FAULT=worker:pwrite64:EIO:7     this one only (what stands behind may be left out)
+    FAULT=worker:pwrite64:EIO:7     this one only (what stands behind may be left out), or 7-90
     FAULT_SECONDS=600               begin nothing new after this
     SEED=...                        repeats a choice
 """
@@ -187,8 +187,6 @@ class Bench:
             self.shim = shim.Shim(self.t)
         self.t.chatd_extra = (f"[tools kit]\ncommand = {sys.executable} {SERVER} {self.t.tool_dir}/journal\n"
                               f"permission = allow\nask_tools = risky\n")
-        # libcurl that lacks memory while it connects may fall silent: only the time-out ends that
-        self.t.providers["main"]["first_byte_timeout"] = 5 * SCALE
         self.t.write_conf()
         self.t.start()
 
@@ -328,7 +326,8 @@ class Bench:
                 late.append(f"{call}:{error}")
                 continue
             if ONLY[3]:
-                ran = [int(ONLY[3])]
+                first, _, last = ONLY[3].partition("-")
+                ran = range(int(first), int(last or first) + 1)
             else:
                 ran = itertools.count(1) if FULL else self.some(most.get(call, 0))
             self.cases_of(call, error, ran)
