@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chatd/worker/key_claim.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -16,6 +17,7 @@ struct fresh_key {
 	LIST_ENTRY(fresh_key) link;
 	char *owner, *key, *fingerprint, *answer; /* owned */
 	struct session *session;
+	int keys_fd; /* borrowed; -1: not claimed */
 };
 
 static char *hex(struct str bytes)
@@ -39,7 +41,7 @@ static enum fault compare(const char *have, const char *got, const char *answer,
 	return *ret_answer ? FAULT_NONE : FAULT_INTERNAL;
 }
 
-enum fault idempotency_find(struct worker *w, const struct idempotency_key *k, json_t **ret_answer,
+enum fault idempotency_find(struct worker *w, struct idempotency_key *k, json_t **ret_answer,
 			    struct session **ret_pending)
 {
 	auto_free char *owner = str_dup(k->owner);
@@ -60,6 +62,10 @@ enum fault idempotency_find(struct worker *w, const struct idempotency_key *k, j
 			return compare(f->fingerprint, fingerprint, f->answer, ret_answer);
 		}
 	}
+	/* first the claim, then the look: whoever had it before is in the log by then */
+	if (key_claim_take(w->keys_fd, k->owner, k->key) < 0)
+		return FAULT_WORKER_UNAVAILABLE;
+	k->is_claimed = true;
 	r = query_key(event_log_db(w->log), owner, key, clock_wall_ms() - LIMIT_KEY_KEEP_MS, &have,
 		      &answer);
 	if (r < 0)
@@ -72,6 +78,7 @@ static void on_stored(void *arg, bool ok)
 	struct fresh_key *f = arg;
 
 	LIST_REMOVE(f, link);
+	key_claim_release(f->keys_fd, str_of(f->owner), str_of(f->key));
 	free(f->owner);
 	free(f->key);
 	free(f->fingerprint);
@@ -79,7 +86,14 @@ static void on_stored(void *arg, bool ok)
 	free(f);
 }
 
-void idempotency_store(struct worker *w, const struct idempotency_key *k, struct session *s,
+void idempotency_settle(struct worker *w, struct idempotency_key *k)
+{
+	if (k->is_claimed)
+		key_claim_release(w->keys_fd, k->owner, k->key);
+	k->is_claimed = false;
+}
+
+void idempotency_store(struct worker *w, struct idempotency_key *k, struct session *s,
 		       const json_t *answer)
 {
 	struct fresh_key *f;
@@ -94,6 +108,8 @@ void idempotency_store(struct worker *w, const struct idempotency_key *k, struct
 	f->fingerprint = hex(k->fingerprint);
 	f->answer = json_text(answer);
 	f->session = s;
+	f->keys_fd = k->is_claimed ? w->keys_fd : -1;
+	k->is_claimed = false;
 	LIST_INSERT_HEAD(&w->fresh_keys, f, link);
 	event_log_write(w->log, SQL_KEY_INSERT, &s->log, NULL, s->generation, "ttttii", f->owner,
 			f->key, f->fingerprint, f->answer, now, now - LIMIT_KEY_KEEP_MS);

@@ -11,20 +11,20 @@
 struct idempotency_key {
 	struct str owner, key;	/* key empty: none was sent */
 	struct str fingerprint; /* of the body, bytes */
+	bool is_claimed; /* key_claim.h: until idempotency_settle(), or what stores it is over */
 };
 
 /*
  * FAULT_NONE with *ret_answer NULL: it is new. With *ret_answer (new reference): it was seen, and
  * this was the answer; *ret_pending is the session whose commit it waits for, or NULL if it is
  * stored. FAULT_IDEMPOTENCY_MISMATCH: seen with another body. FAULT_LOG_UNAVAILABLE: can't be read.
+ * FAULT_WORKER_UNAVAILABLE: another worker is storing it just now; the same request always comes to
+ * the same worker, so that is another one, which the next try will find.
  */
-enum fault idempotency_find(struct worker *w, const struct idempotency_key *k, json_t **ret_answer,
+enum fault idempotency_find(struct worker *w, struct idempotency_key *k, json_t **ret_answer,
 			    struct session **ret_pending);
-/*
- * Stores the answer under the key; appended to the writes of s. Does nothing without a key. The
- * same request always comes to the same worker; one that puts the key of another session's request
- * on its own, in the same instant, at another worker, is taken as well: the first one keeps the
- * key.
- */
-void idempotency_store(struct worker *w, const struct idempotency_key *k, struct session *s,
+/* Stores the answer under the key; appended to the writes of s. Does nothing without a key. */
+void idempotency_store(struct worker *w, struct idempotency_key *k, struct session *s,
 		       const json_t *answer);
+/* Call when the request was handled: nothing was stored, others may use the key. */
+void idempotency_settle(struct worker *w, struct idempotency_key *k);

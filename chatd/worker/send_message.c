@@ -90,7 +90,7 @@ static json_t *accepted(const struct session *s, const char *turn, uint64_t gene
 
 /* Behind the running turn. */
 static void enqueue(struct session *s, struct link *l, const struct msg_send_message *m,
-		    const struct turn_request *r, const struct idempotency_key *key)
+		    const struct turn_request *r, struct idempotency_key *key)
 {
 	size_t position = queue_length(s) + 1;
 	char id[ID_LEN];
@@ -123,7 +123,7 @@ static enum fault interrupt(struct session *s)
 }
 
 static void run(struct session *s, struct link *l, const struct msg_send_message *m,
-		const struct turn_request *r, const struct idempotency_key *key, bool created)
+		const struct turn_request *r, struct idempotency_key *key, bool created)
 {
 	char id[ID_LEN];
 	json_t *body;
@@ -143,7 +143,7 @@ static void run(struct session *s, struct link *l, const struct msg_send_message
 
 /* Into a session that there is. */
 static void continue_session(struct session *s, struct link *l, const struct msg_send_message *m,
-			     const struct turn_request *r, const struct idempotency_key *key)
+			     const struct turn_request *r, struct idempotency_key *key)
 {
 	enum fault fault = FAULT_NONE;
 
@@ -191,7 +191,7 @@ static const char *lacks_room(const struct worker *w, const struct session *s,
 }
 
 static void start(struct worker *w, struct link *l, const struct msg_send_message *m,
-		  struct session *s, const json_t *content, const struct idempotency_key *key)
+		  struct session *s, const json_t *content, struct idempotency_key *key)
 {
 	auto_free char *provider_name = text_or_null(m->provider);
 	auto_free char *model_name = text_or_null(m->model);
@@ -241,14 +241,18 @@ static void start(struct worker *w, struct link *l, const struct msg_send_messag
 }
 
 /* Was this very request answered before? Then it is answered so again, and 1 returned. */
-static int is_repeated(struct worker *w, struct link *l, uint64_t req,
-		       const struct idempotency_key *key)
+static int is_repeated(struct worker *w, struct link *l, uint64_t req, struct idempotency_key *key)
 {
 	struct session *pending;
 	json_t *answer;
 	enum fault fault = idempotency_find(w, key, &answer, &pending);
 
-	if (fault != FAULT_NONE)
+	if (fault == FAULT_WORKER_UNAVAILABLE)
+		link_reply_fault(
+			l, req, fault,
+			json_pack("{s:s}", "message",
+				  "another message with this key is being stored; try again"));
+	else if (fault != FAULT_NONE)
 		link_reply_fault(l, req, fault, NULL);
 	else if (pending)
 		stored_reply(w, pending, l, req, answer);
@@ -257,10 +261,10 @@ static int is_repeated(struct worker *w, struct link *l, uint64_t req,
 	return fault != FAULT_NONE || answer;
 }
 
-void send_message(struct worker *w, struct link *l, const struct msg *msg)
+static void handle(struct worker *w, struct link *l, const struct msg *msg,
+		   struct idempotency_key *key)
 {
 	const struct msg_send_message *m = &msg->send_message;
-	struct idempotency_key key = {m->owner, m->idempotency_key, m->fingerprint};
 	auto_json json_t *content = json_read(m->content.p, m->content.n, NULL, 0);
 	struct session *s = NULL;
 	enum fault why;
@@ -270,7 +274,7 @@ void send_message(struct worker *w, struct link *l, const struct msg *msg)
 				 field_error("content", "can't be read"));
 		return;
 	}
-	if (is_repeated(w, l, m->req, &key))
+	if (is_repeated(w, l, m->req, key))
 		return;
 	if (w->stall_told) { /* a shorter stall is waited for; stall.c takes back what it can't
 				store */
@@ -284,5 +288,14 @@ void send_message(struct worker *w, struct link *l, const struct msg *msg)
 			return;
 		}
 	}
-	start(w, l, m, s, content, &key);
+	start(w, l, m, s, content, key);
+}
+
+void send_message(struct worker *w, struct link *l, const struct msg *msg)
+{
+	const struct msg_send_message *m = &msg->send_message;
+	struct idempotency_key key = {m->owner, m->idempotency_key, m->fingerprint, false};
+
+	handle(w, l, msg, &key);
+	idempotency_settle(w, &key);
 }

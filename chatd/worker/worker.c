@@ -21,6 +21,7 @@
 
 #include "chatd/worker/exclusive.h"
 #include "chatd/worker/keeper.h"
+#include "chatd/worker/key_claim.h"
 #include "chatd/worker/link.h"
 #include "chatd/worker/metrics.h"
 #include "chatd/worker/peer.h"
@@ -259,6 +260,7 @@ static int set_up(struct process *p)
 	LIST_INIT(&w->pokes);
 	LIST_INIT(&w->take_overs);
 	p->lock_fd = takeover(w->options->bus_dir, w->index);
+	w->keys_fd = key_claim_open(w->options->bus_dir);
 	r = event_log_open(w->base, w->options->log_path, w->options->durability_full, &log_ops, p,
 			   &w->log, &why);
 	if (r != 0) {
@@ -341,6 +343,8 @@ static void tear_down(struct process *p)
 	keeper_free(w->keeper);
 	if (p->lock_fd >= 0) /* nothing is written any more: the next one may begin */
 		(void)close(p->lock_fd);
+	if (w->keys_fd >= 0)
+		(void)close(w->keys_fd);
 	links_free(w);
 	peers_free(w);
 	exclusive_free(w);

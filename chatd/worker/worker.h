@@ -45,13 +45,14 @@ struct worker {
 	TAILQ_HEAD(dirty_list, turn) dirty;	      /* with gathered text */
 	size_t n_turns;
 	struct owner_turns *owners; /* owners.c's */
-	int64_t stalled_since; /* monotonic ms; 0: the log can be written. stall.c's */
+	int64_t stalled_since;	    /* monotonic ms; 0: the log can be written. stall.c's */
 	bool stall_told;
 	LIST_HEAD(link_list, link) links;		 /* owned */
 	struct watched_owner *watched;			 /* by owner; watch.c's */
 	LIST_HEAD(poke_list, poke) pokes;		 /* peer.c's */
 	LIST_HEAD(take_over_list, take_over) take_overs; /* exclusive.c's */
 	LIST_HEAD(fresh_key_list, fresh_key) fresh_keys; /* idempotency.c's */
+	int keys_fd;					 /* owned: key_claim.h */
 	struct keeper *keeper;				 /* owned */
 	struct worker_stats stats;
 	struct metrics *metrics; /* owned */

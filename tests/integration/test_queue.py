@@ -421,6 +421,40 @@ def test_of_twenty_at_once_one_starts(t):
         tap.eq((turns_of(t, f"at once {n}"), len(t.up.of(f"at once {n}"))), (1, 1), "turns and requests")
 
 
+def test_one_key_in_two_sessions_of_two_workers_at_once_starts_one_turn(t):
+    """DUR-5"""
+    pairs, started = 40, [[], []]
+    t.up.on("warm up", text("ok"))
+    while min(map(len, started)) < pairs:  # sessions are spread at random
+        sid = t.say("warm up")["session_id"]
+        t.wait_idle(sid)
+        line = next(x for x in t.chatd.log().splitlines() if "turn.start" in x and sid in x)
+        started["worker.1" in line].append(sid)
+    waited = 0
+    for n, two in enumerate(zip(*started)):
+        t.up.on(f"raced {n}", text("ok"))
+        head = {"Idempotency-Key": f"raced-{n}"}
+        bodies = [json.dumps({"session_id": sid, "content": f"raced {n}"}).encode() for sid in two]
+        with http.Connection(t.port) as one, http.Connection(t.port) as other:
+            for c, body in zip((one, other), bodies):
+                c.send(http.head("POST", "/v1/messages", t.port, head, body) + body)
+            got = [one.response("POST"), other.response("POST")]
+        for i, body in enumerate(bodies):
+            if got[i].status == 503:
+                waited += 1
+                tap.eq(code(got[i]), (503, "worker_unavailable"), f"pair {n}: {got[i]}")
+                got[i] = until(lambda: (lambda r: r.status != 503 and r)(  # noqa: B023
+                    t.call("POST", "/v1/messages", body, head)), "the key is stored")  # noqa: B023
+        tap.eq(sorted(r.status for r in got), [202, 422], f"pair {n}")
+        tap.eq(t.log.one("SELECT count(*) FROM v_messages WHERE role = 'user' AND content = ?",
+                         json.dumps(f"raced {n}")), 1, f"pair {n}: messages")
+        lost = next(i for i, r in enumerate(got) if r.status == 422)
+        tap.eq(code(got[lost]), (422, "idempotency_mismatch"), f"pair {n}")
+        tap.eq(len(t.log.turns(two[lost])), 1, "turns of the session that was refused")
+    assert waited > 0, "no two were in the workers at once: this showed nothing"
+    tap.note(f"{waited} of {pairs} pairs met")
+
+
 def test_it_is_still_known_after_a_restart_and_a_kill(t):
     """DUR-5, DUR-1"""
     with ToolStack(t.up, workers=2) as s:
