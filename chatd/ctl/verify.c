@@ -13,11 +13,32 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "chatd/ctl/ctl.h"
 #include "chatd/ctl/verify_session.h"
 
+#define SHOW_EVERY 100000 /* events */
+
 static const struct place nowhere;
+
+/* How far it is, where a person looks. The cursor goes back: a finding is written over it. */
+static void show(const struct verify *v, const char *what)
+{
+	if (v->watched)
+		(void)fprintf(stderr,
+			      "%s: %" PRIu64 " of %" PRIu64 " sessions, %" PRIu64 " events\r", what,
+			      v->sessions, v->all_sessions, v->events);
+}
+
+static void begin(struct verify *v)
+{
+	/* KiB: sessions that went on side by side share pages, and each is read once. Or slower */
+	(void)sqlite3_exec(v->log.db, "PRAGMA cache_size = -65536", NULL, NULL, NULL);
+	if (v->watched)
+		v->all_sessions = (uint64_t)log_reader_int(
+			&v->log, 0, "SELECT count(*) FROM sessions WHERE removed_at IS NULL", "");
+}
 
 static void check_file(struct verify *v)
 {
@@ -59,6 +80,7 @@ static void check_owners(struct verify *v)
 
 static void check_sessions(struct verify *v)
 {
+	uint64_t shown = 0;
 	auto_stmt sqlite3_stmt *st =
 		log_reader_query(&v->log,
 				 "SELECT row, id, state, generation, last_seq FROM sessions "
@@ -74,6 +96,10 @@ static void check_sessions(struct verify *v)
 			.last_seq = sqlite3_column_int64(st, 4),
 		};
 
+		if (v->events >= shown + SHOW_EVERY) {
+			shown = v->events;
+			show(v, "the sessions");
+		}
 		v->sessions++;
 		verify_session(v, &s);
 	}
@@ -102,11 +128,17 @@ int verify_main(struct ctl *c, int argc, char **argv)
 		return CTL_FAILED;
 	path = optind < argc ? argv[optind] : c->log_path;
 	v.findings.json = c->json;
+	v.watched = !c->json && isatty(STDERR_FILENO);
 	if (log_reader_open(&v.log, path) == 0) {
+		begin(&v);
+		show(&v, "the file");
 		check_file(&v);
 		check_owners(&v);
 		check_sessions(&v);
+		show(&v, "all");
 	}
+	if (v.watched)
+		(void)fputc('\n', stderr);
 	log_reader_close(&v.log);
 	if (v.log.failed)
 		return ctl_fail("%s: %s", path, v.log.why);

@@ -13,6 +13,8 @@ struct verify {
 	struct log_reader log;
 	struct findings findings;
 	uint64_t sessions, turns, events;
+	bool watched; /* a person looks: it is shown how far it is */
+	uint64_t all_sessions;
 };
 
 /* A session's row as far as the checks need it. */

@@ -2,15 +2,17 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 
 from lib import plan, tap, upstream
 from lib.daemons import Stack
-from lib.load import SERVER, verify
+from lib.load import CHATCTL, SERVER, verify
 from lib.upstream import Upstream
 
 FIRST = "(SELECT row FROM turns WHERE state = 'done' ORDER BY row LIMIT 1)"
@@ -142,6 +144,18 @@ def test_a_sound_log_is_clean(folder, sound):
     tap.eq(verify(sound), (0, "clean: 2 sessions, 4 turns, %d events\n" % count(sound), ""), "verify")
     status, said, _ = verify(sound, "--json")
     tap.eq((status, json.loads(said)), (0, {"sessions": 2, "turns": 4, "events": count(sound), "findings": 0}), "json")
+
+
+def test_who_watches_sees_how_far_it_is(folder, sound):
+    """OPS-1: on a terminal, and nowhere else"""
+    watcher, terminal = pty.openpty()
+    p = subprocess.run([CHATCTL, "verify", sound], stdout=subprocess.PIPE, stderr=terminal, text=True, check=False)
+    os.close(terminal)
+    shown = os.read(watcher, 4096).decode()
+    os.close(watcher)
+    tap.eq((p.returncode, p.stdout.startswith("clean: ")), (0, True), "verify")
+    tap.eq([s.strip() for s in shown.split("\r") if s.strip()],
+           ["the file: 0 of 2 sessions, 0 events", f"all: 2 of 2 sessions, {count(sound)} events"], "shown")
 
 
 def count(path):
