@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/json_mend.h"
 #include "common/limits.h"
 #include "common/require.h"
 
@@ -170,76 +171,6 @@ int jsonrpc_id_of_ends(struct str ends, long long *ret_id)
 	return 0;
 }
 
-/* The length of the whole UTF-8 character at p, or 0 if there is none. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-	size_t need = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
-
-	if (*p >= 0x80 && (*p < 0xc2 || *p > 0xf4))
-		return 0;
-	if (need > n)
-		return 0;
-	for (size_t i = 1; i < need; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
-	    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return need;
-}
-
-/* The code unit of an escape \uXXXX at p, or -1. */
-static int escaped_unit(const char *p, size_t n)
-{
-	int unit = 0;
-
-	if (n < 6 || p[0] != '\\' || p[1] != 'u')
-		return -1;
-	for (int i = 2; i < 6; i++) {
-		int c = tolower((unsigned char)p[i]);
-
-		if (!isxdigit(c))
-			return -1;
-		unit = unit * 16 + (isdigit(c) ? c - '0' : c - 'a' + 10);
-	}
-	return unit;
-}
-
-/* Copies the escape at p; a lone surrogate becomes U+FFFD. Returns how much of p it was. */
-static size_t copy_escape(struct buf *b, const char *p, size_t n)
-{
-	int unit = escaped_unit(p, n);
-	int second = unit >= 0 ? escaped_unit(p + 6, n - 6) : -1;
-	size_t len = unit >= 0 ? 6 : n < 2 ? n : 2;
-
-	if (unit >= 0xd800 && unit < 0xdc00 && second >= 0xdc00 && second < 0xe000)
-		len = 12;
-	else if (unit >= 0xd800 && unit < 0xe000)
-		return buf_adds(b, "\\ufffd"), len;
-	buf_add(b, p, len);
-	return len;
-}
-
-/* The line with what is no Unicode replaced. Escapes stand in strings only, so do such bytes. */
-static void repair(struct str line, struct buf *b)
-{
-	for (size_t i = 0; i < line.n;) {
-		size_t n;
-
-		if (line.p[i] == '\\') {
-			i += copy_escape(b, line.p + i, line.n - i);
-			continue;
-		}
-		n = utf8_length((const unsigned char *)line.p + i, line.n - i);
-		if (n)
-			buf_add(b, line.p + i, n);
-		else
-			buf_adds(b, "\xef\xbf\xbd");
-		i += n ? n : 1;
-	}
-}
-
 static json_t *read_line(struct str line)
 {
 	json_t *v = json_read(line.p, line.n, NULL, 0);
@@ -247,7 +178,7 @@ static json_t *read_line(struct str line)
 
 	if (v || (line.n > 0 && *line.p != '{'))
 		return v;
-	repair(line, &b);
+	json_mend(&b, line.p, line.n);
 	v = json_read(b.data, b.len, NULL, 0);
 	buf_fini(&b);
 	return v;
