@@ -68,6 +68,19 @@ static const char *parse_durability(const char *value, void *field)
 	return NULL;
 }
 
+static const char *parse_confine(const char *value, void *field)
+{
+	bool yes = false;
+
+	if (strcmp(value, "auto") == 0)
+		*(enum tool_confine *)field = CONFINE_AUTO;
+	else if (conf_bool(value, &yes))
+		return "must be auto, yes or no";
+	else
+		*(enum tool_confine *)field = yes ? CONFINE_YES : CONFINE_NO;
+	return NULL;
+}
+
 static const char *parse_workers(const char *value, void *field)
 {
 	static const char why[] = "must be auto or a number from 1 to 64";
@@ -199,7 +212,7 @@ static const struct conf_key keys[] = {
 	TOOL("timeout", conf_seconds, timeout_ms),
 	TOOL("env", conf_string, env),
 	TOOL("cwd", parse_word, cwd),
-	TOOL("confine", conf_bool, confine),
+	TOOL("confine", parse_confine, confine),
 	{"tools *", "read_only", parse_read_only, 0}, /* it sets two fields */
 };
 
@@ -276,18 +289,43 @@ static int finish_tool(struct tool_conf *t, const char *file, struct conf_error 
 	return -1;
 }
 
+/* Is it where a service keeps what is its own, and nobody works on files? */
+static bool is_service_place(const char *path)
+{
+	static const char *const places[] = {"/etc/", "/run/", "/var/lib/"};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		if (strncmp(path, places[i], strlen(places[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * In the folders above a hidden file a server can make nothing (box.h). In /var/lib it has no
+ * business; but of a log in somebody's home or /tmp those folders are where the tools are to work,
+ * so there a hidden log would break them. There only "confine = yes" hides it.
+ */
+static void hide(struct tool_conf *t, const char *path)
+{
+	if (t->confine == CONFINE_YES || is_service_place(path))
+		tool_conf_hide(t, path);
+	else
+		t->open = t->confine == CONFINE_AUTO;
+}
+
 /* What is ours alone: the log, the bus and the keys are out of a tool server's reach. */
 static void hide_from_tool(const struct options *o, struct tool_conf *t)
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 
-	tool_conf_hide(t, o->log_path);
-	tool_conf_hide(t, o->bus_dir);
+	hide(t, o->log_path);
+	hide(t, o->bus_dir);
 	if (credentials && *credentials == '/')
-		tool_conf_hide(t, credentials);
+		hide(t, credentials);
 	for (size_t i = 0; i < o->n_providers; i++) {
 		if (o->providers[i]->api_key_file && *o->providers[i]->api_key_file == '/')
-			tool_conf_hide(t, o->providers[i]->api_key_file);
+			hide(t, o->providers[i]->api_key_file);
 	}
 }
 

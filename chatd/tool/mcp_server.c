@@ -420,7 +420,8 @@ static int start_child(struct mcp_server *s)
 	}
 	if (!how.cwd)
 		how.cwd = s->folder.path;
-	r = s->conf->confine ? box_prepare(&box, (const char *const *)s->conf->hidden) : 0;
+	r = s->conf->confine != CONFINE_NO ? box_prepare(&box, (const char *const *)s->conf->hidden)
+					   : 0;
 	if (r < 0)
 		return r;
 	if (box.left_out)

@@ -25,7 +25,7 @@ struct tool_conf *tool_conf_new(const char *name)
 	REQUIRE(c->name);
 	c->permission = TOOL_ASK;
 	c->timeout_ms = LIMIT_TOOL_CALL_MS;
-	c->confine = true;
+	c->confine = CONFINE_AUTO;
 	c->hidden = calloc(1, sizeof(*c->hidden)); // NOLINT(bugprone-sizeof-expression)
 	REQUIRE(c->hidden);
 	c->refs = 1;

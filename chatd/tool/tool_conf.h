@@ -9,6 +9,10 @@
 
 enum tool_permission { TOOL_ALLOW, TOOL_ASK, TOOL_DENY };
 
+/* CONFINE_AUTO: in the box, and of our files those are hidden that lie where only services keep
+ * theirs (options.c says where). CONFINE_YES: all of them, wherever they are. */
+enum tool_confine { CONFINE_NO, CONFINE_AUTO, CONFINE_YES };
+
 /* Reference-counted: a toolbox keeps the ones that it was made with. Texts are owned. */
 struct tool_conf {
 	char *name;    /* of the section; "builtin" and "demo" are taken */
@@ -23,8 +27,9 @@ struct tool_conf {
 	char *cwd;	     /* working folder, absolute; NULL: a private temporary one */
 	char **words;	     /* of command, NULL at the end; made by tool_conf_finish() */
 	char **env_words;    /* of env, likewise; each one is checked to be one of the two forms */
-	bool confine;	     /* its processes are in the box of box.h; default yes */
+	enum tool_confine confine; /* auto | yes | no: its processes are in the box of box.h */
 	char **hidden; /* files that are out of reach in it, NULL at the end; never NULL itself */
+	bool open;     /* some of our files are in its reach, for it is CONFINE_AUTO */
 	int refs;
 };
 

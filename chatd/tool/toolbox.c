@@ -94,8 +94,14 @@ struct toolbox *toolbox_new(struct event_base *base, struct tool_conf *const *co
 	if (n > 0 && !box_filters())
 		log_warning("tool.unconfined", "no filter for this processor: tools can connect to "
 					       "the bus and other Unix sockets");
-	for (; t->n < n; t->n++)
+	for (; t->n < n; t->n++) {
+		if (confs[t->n]->open)
+			log_notice("tool.open",
+				   "server=%s the log, the bus or a key is in its reach: not all "
+				   "are in /var/lib, /run, /etc; confine = yes hides them anywhere",
+				   confs[t->n]->name);
 		t->servers[t->n] = mcp_server_new(base, confs[t->n], on_changed, t);
+	}
 	return t;
 }
 

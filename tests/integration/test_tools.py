@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import sys
 
 from lib import tap, upstream
 from lib.daemons import KEY
 from lib.tools import ANTHROPIC, DIALECTS, OPENAI, ToolStack, ToolUpstream, healthy, kit_sections, processes
-from lib.tools import bad_command, section
+from lib.tools import HERE, bad_command, section
 from lib.wait import until
 
 SECRET = "sk-from-the-environment-never-to-be-seen"
@@ -445,6 +446,25 @@ def test_a_server_that_misbehaves_costs_only_its_own_call(t):
         s.check_end()
         left = until(lambda: not processes("bad_mcp_server.py", s.folder), "no server is left behind")
         assert left
+
+
+def test_a_server_works_on_files_beside_a_log_that_is_not_in_a_service_s_place(t):
+    """TOL-1: unless it is told to be confined; the notice says that it isn't"""
+    command = [sys.executable, os.path.join(HERE, "journal_mcp_server.py")]
+    with ToolStack(t.up, workers=1, start=False) as s:
+        open_one, boxed = (os.path.join(s.dir, n) for n in ("open.journal", "boxed.journal"))
+        s.chatd_extra = (section("open", [*command, open_one], permission="allow")
+                         + section("boxed", [*command, boxed], permission="allow", confine="yes"))
+        s.write_conf()
+        s.start()
+        s.up.on("beside the log", OPENAI.text("ok"))
+        snap = s.wait_idle(s.say("beside the log")["session_id"])
+        tap.eq(snap["content"], "ok", "the turn")
+        assert os.path.exists(open_one), "the server beside the log could not make its file"
+        log = s.chatd.log(whole=True)
+        if "no Landlock" not in log:
+            assert not os.path.exists(boxed), "the one that is to be confined could"
+        assert "tool.open server=open" in log and "tool.open server=boxed" not in log, log
 
 
 def test_a_server_that_died_is_there_again_for_the_next_call(t):

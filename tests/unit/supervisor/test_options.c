@@ -200,6 +200,39 @@ START_TEST(the_least_config_gets_safe_defaults)
 }
 END_TEST
 
+/* TOL-1: in the folders above what is hidden a tool can make no file (test_box.c) */
+static const struct {
+	const char *text;
+	size_t n_hidden;
+	bool open;
+} reach[] = {
+	{"[log]\npath = /var/lib/chatd/events.db\n", 2, false},
+	{"[log]\npath = /home/anna/chat/events.db\n", 1, true}, /* the bus is in /run */
+	{"[log]\npath = /var/lib/chatd/events.db\n[bus]\ndir = /tmp/bus\n", 1, true},
+	{"[log]\npath = /tmp/x/events.db\n[bus]\ndir = /tmp/x/bus\n[tools fs]\nconfine = yes\n", 2,
+	 false},
+	{"[log]\npath = /tmp/x/events.db\n[tools fs]\nconfine = auto\n", 1, true},
+	{"[log]\npath = /tmp/x/events.db\n[tools fs]\nconfine = no\n", 1, false},
+};
+
+START_TEST(a_log_where_people_keep_files_is_hidden_only_if_asked_for)
+{
+	char text[512];
+	struct options *o;
+	size_t n = 0;
+
+	(void)snprintf(text, sizeof(text), "%s%scommand = x\n[provider demo]\ntype = demo\n",
+		       reach[_i].text, strstr(reach[_i].text, "[tools") ? "" : "[tools fs]\n");
+	o = load(text);
+	ck_assert_msg(o != NULL, "%s", e.text);
+	while (o->tools[0]->hidden[n])
+		n++;
+	ck_assert_uint_eq(n, reach[_i].n_hidden);
+	ck_assert(o->tools[0]->open == reach[_i].open);
+	options_free(o);
+}
+END_TEST
+
 #define DIR_80	 "/run/678901234567890123456789012345678901234567890123456789012345678901234567890"
 #define PROVIDER "[provider demo]\ntype = demo\n"
 
@@ -253,6 +286,8 @@ static const struct {
 	 ":6: [tools demo] command: this name is taken by a built-in server"},
 	{LEAST "[tools fs]\ncommand = x 'y\n",
 	 ":6: [tools fs] command: a quote or a backslash has no end"},
+	{LEAST "[tools fs]\ncommand = x\nconfine = maybe\n",
+	 ":7: [tools fs] confine: must be auto, yes or no"},
 	{LEAST "[tools fs]\ncommand = '' x\n", ":6: [tools fs] command: names no program"},
 	{LEAST "[tools fs]\ncommand = x\nenv = A=1 =2\n",
 	 ":7: [tools fs] env: must be words of the form NAME=VALUE or NAME"},
@@ -328,6 +363,8 @@ int main(void)
 	tcase_add_test(t, the_known_config_is_read);
 	tcase_add_test(t, the_example_config_is_fine);
 	tcase_add_test(t, the_least_config_gets_safe_defaults);
+	tcase_add_loop_test(t, a_log_where_people_keep_files_is_hidden_only_if_asked_for, 0,
+			    sizeof(reach) / sizeof(*reach));
 	tcase_add_loop_test(t, what_is_wrong_is_one_line_with_file_line_and_key, 0,
 			    sizeof(bad) / sizeof(*bad));
 	tcase_add_test(t, a_key_file_that_is_not_there_is_an_error_that_names_the_key);
