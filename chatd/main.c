@@ -225,8 +225,7 @@ static int make_folder(const struct options *o, const char *config)
 	if (stat(dir, &st) == 0 ? S_ISDIR(st.st_mode) : mkdir(dir, 0750) == 0)
 		r = 0;
 	else
-		(void)fprintf(stderr, "chatd: %s: [log] path: %s: %s\n", config, dir,
-			      strerror(errno));
+		(void)fprintf(stderr, "<3>%s: [log] path: %s: %s\n", config, dir, strerror(errno));
 	free(path);
 	return r;
 }
@@ -246,7 +245,7 @@ int main(int argc, char **argv)
 	json_require_memory();
 	o = options_load(a.config, &e);
 	if (!o) {
-		(void)fprintf(stderr, "chatd: %s\n", e.text);
+		(void)fprintf(stderr, "<3>%s\n", e.text);
 		/* the supervisor has read it before: a worker's trouble may pass */
 		return a.worker >= 0 ? EX_TEMPFAIL : EX_CONFIG;
 	}

@@ -120,6 +120,8 @@ struct auth *auth_new(const struct options *o, const char *conf_file, struct con
 {
 	bool jwt = o->auth_mode == AUTH_JWT;
 	const char *name = jwt ? o->jwt_keys_file : o->tokens_file;
+	const char *key = jwt ? "jwt_keys_file" : "tokens_file";
+	struct conf_error inner; /* what is wrong with the file that the key names */
 	auto_free char *path = NULL;
 	struct auth *a = calloc(1, sizeof(*a));
 	FILE *f;
@@ -133,14 +135,14 @@ struct auth *auth_new(const struct options *o, const char *conf_file, struct con
 	path = secret_path(name);
 	f = fopen(path, "re");
 	if (!f) {
-		conf_complain(e, conf_file, "auth", jwt ? "jwt_keys_file" : "tokens_file",
-			      strerror(errno));
+		conf_complain(e, conf_file, "auth", key, strerror(errno));
 		auth_free(a);
 		return NULL;
 	}
-	r = jwt ? read_keys(a, path, f, e) : read_tokens(a, path, f, e);
+	r = jwt ? read_keys(a, path, f, &inner) : read_tokens(a, path, f, &inner);
 	(void)fclose(f); /* read only: nothing to lose */
 	if (r < 0) {
+		conf_complain(e, conf_file, "auth", key, inner.text);
 		auth_free(a);
 		return NULL;
 	}

@@ -238,6 +238,7 @@ def test_a_bad_configuration_is_one_line_with_file_line_and_key(t):
         try:
             assert code not in (0, None) and code > 0, f"exit status {code}"
             tap.eq(len(lines), 1, f"lines: {lines}")
+            assert lines[0].startswith("<3>"), f"not at the level of an error: {lines[0]}"
             assert os.path.basename(path) in lines[0], lines[0]
             if line:
                 assert f"{path}:{line}" in lines[0], f"line {line} expected: {lines[0]}"

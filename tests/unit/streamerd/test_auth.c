@@ -91,14 +91,14 @@ static const char *const bad_tokens[] = {
 /* RUN-1 */
 START_TEST(a_bad_line_in_the_tokens_file_is_named)
 {
-	char text[400], where[80];
+	char text[400], where[120];
 	struct options o = {.auth_mode = AUTH_TOKENS};
 	struct conf_error e;
 
 	(void)snprintf(text, sizeof(text), "bob:" SECRET "\n%s\n", bad_tokens[_i]);
 	o.tokens_file = (char *)(uintptr_t)file_with(text);
 	ck_assert_ptr_null(auth_new(&o, "x.conf", &e));
-	(void)snprintf(where, sizeof(where), "%s:2: ", o.tokens_file);
+	(void)snprintf(where, sizeof(where), "x.conf: [auth] tokens_file: %s:2: ", o.tokens_file);
 	ck_assert_msg(strncmp(e.text, where, strlen(where)) == 0, "%s", e.text);
 	(void)unlink(o.tokens_file);
 }
@@ -132,8 +132,7 @@ START_TEST(a_file_that_is_no_use_is_named)
 	ck_assert_ptr_nonnull(strstr(e.text, "x.conf: [auth] jwt_keys_file: "));
 	o.jwt_keys_file = (char *)(uintptr_t)file_with("{\n\"keys\": x}");
 	ck_assert_ptr_null(auth_new(&o, "x.conf", &e));
-	ck_assert_msg(strncmp(e.text, o.jwt_keys_file, strlen(o.jwt_keys_file)) == 0 &&
-			      strstr(e.text, ":2: "),
+	ck_assert_msg(strstr(e.text, "x.conf: [auth] jwt_keys_file: /") && strstr(e.text, ":2: "),
 		      "%s", e.text);
 	(void)unlink(o.jwt_keys_file);
 	o.jwt_keys_file = (char *)(uintptr_t)file_with("{\"keys\": []}");
@@ -153,7 +152,8 @@ START_TEST(half_a_tokens_file_is_none)
 	for (int i = 0; i < 2; i++) {
 		o.tokens_file = (char *)(uintptr_t)files[i];
 		ck_assert_ptr_null(auth_new(&o, "x.conf", &e));
-		ck_assert_msg(strncmp(e.text, files[i], strlen(files[i])) == 0, "%s", e.text);
+		ck_assert_ptr_nonnull(strstr(e.text, "x.conf: [auth] tokens_file: "));
+		ck_assert_msg(strstr(e.text, files[i]) != NULL, "%s", e.text);
 	}
 }
 END_TEST
