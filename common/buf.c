@@ -143,3 +143,11 @@ char *str_dup(struct str s)
 	p[s.n] = '\0';
 	return p;
 }
+
+void str_put(char *to, size_t size, const char *s)
+{
+	size_t n = strlen(s);
+
+	REQUIRE(n < size);
+	memcpy(to, s, n + 1);
+}

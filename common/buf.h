@@ -47,3 +47,5 @@ struct str {
 struct str str_of(const char *s);	 /* NULL gives an empty one */
 int str_eq(struct str a, const char *s); /* 1 if equal */
 char *str_dup(struct str s);		 /* malloc'ed, NUL-terminated */
+/* Copies all of s and its NUL; that it fits is the caller's to know, and is required. */
+void str_put(char *to, size_t size, const char *s);

@@ -66,7 +66,8 @@ void pool_signal(struct pool *p, int sig); /* to all workers that live */
 /* Starts no more, SIGTERM to all. Called again: SIGKILL to all that are left. */
 void pool_stop(struct pool *p);
 unsigned pool_ready(const struct pool *p); /* how many are ready */
-/* Jobs that run (chatd: turns, streamerd: viewers), as the workers that are ready last told: seconds old. */
+/* Jobs that run (chatd: turns, streamerd: viewers), as the workers that are ready last told:
+ * seconds old. */
 unsigned long pool_jobs(const struct pool *p);
 unsigned pool_size(const struct pool *p);
 bool pool_stopping(const struct pool *p);

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/buf.h"
 #include "common/cleanup.h"
-#include "common/require.h"
 
 #define SECRET_MAX 8192
 
@@ -37,14 +37,12 @@ static ssize_t read_all(int fd, char *p, size_t size)
 char *secret_path(const char *path)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
-	char *full = NULL;
+	struct buf full = BUF_INIT;
 
-	if (path[0] == '/' || !dir)
-		full = strdup(path);
-	else
-		REQUIRE(asprintf(&full, "%s/%s", dir, path) > 0);
-	REQUIRE(full);
-	return full;
+	if (path[0] != '/' && dir)
+		buf_addf(&full, "%s/", dir);
+	buf_adds(&full, path);
+	return buf_steal(&full, NULL);
 }
 
 bool secret_is_credential(const char *path)

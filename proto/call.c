@@ -7,11 +7,11 @@
 #include "proto/call.h"
 
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "common/clock.h"
 #include "common/hash.h"
 #include "common/limits.h"
+#include "common/list.h"
 #include "common/require.h"
 
 struct call {

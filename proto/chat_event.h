@@ -41,10 +41,10 @@ enum chat_event_type {
 
 struct chat_event {
 	struct str session_id; /* empty in a notice that is about no session: null for viewers */
-	struct str turn_id; /* empty where there is none: null for viewers */
+	struct str turn_id;    /* empty where there is none: null for viewers */
 	uint64_t generation;
 	uint64_t seq; /* 0: a notice, not stored; null and without an id for viewers */
-	int64_t ts; /* Unix time in ms */
+	int64_t ts;   /* Unix time in ms */
 	enum chat_event_type type;
 	struct str payload; /* a JSON object: "{...}" */
 };

@@ -29,13 +29,12 @@
  *                 replayed: events as a bin of concatenated records (see replay.h), or fault
  *                 bad_field with a `reason` why that cursor can't be served: too_old, unknown,
  *                 ahead, other_history.
- *   watch_owner   the reply's body is {"active":[id…],"changed":[id…]}: of the owner's sessions that
- *                 this worker has, those that run or wait, and those that changed at `since` (Unix
- *                 ms; 0: none are asked for) or later. From the reply on each event with which a
- *                 session of that owner begins or ends to be (a turn starts or is resumed, it is
- *                 deleted) is also sent as `activity`, with the watcher's number `sub`. Asked again
- *                 with the same number it only answers.
- *   activity      the committed event; behind the `event` of it, if there is one.
+ *   watch_owner   the reply's body is {"active":[id…],"changed":[id…]}: of the owner's sessions
+ * that this worker has, those that run or wait, and those that changed at `since` (Unix ms; 0: none
+ * are asked for) or later. From the reply on each event with which a session of that owner begins
+ * or ends to be (a turn starts or is resumed, it is deleted) is also sent as `activity`, with the
+ * watcher's number `sub`. Asked again with the same number it only answers. activity      the
+ * committed event; behind the `event` of it, if there is one.
  */
 #pragma once
 
@@ -49,11 +48,13 @@ enum msg_sender { FROM_STREAMERD = 1, FROM_WORKER = 2, FROM_BOTH = 3 };
 
 #define HELLO_F(U, I, S, B) U(version) S(role) U(worker) U(workers)
 #define REPLY_F(U, I, S, B) U(req) U(fault) B(body)
-#define SEND_MESSAGE_F(U, I, S, B)                                                     \
-	U(req)                                                                         \
-	S(owner)                                                                       \
-	S(session_id) B(content) S(provider) S(model) B(system) S(on_busy) B(metadata) \
-		S(idempotency_key) B(fingerprint) S(traceparent)
+#define SEND_MESSAGE_F(U, I, S, B) \
+	U(req)                     \
+	S(owner)                   \
+	S(session_id)              \
+	B(content)                 \
+	S(provider)                \
+	S(model) B(system) S(on_busy) B(metadata) S(idempotency_key) B(fingerprint) S(traceparent)
 #define LIST_SESSIONS_F(U, I, S, B)  U(req) S(owner) U(limit) S(cursor)
 #define GET_SESSION_F(U, I, S, B)    U(req) S(owner) S(session_id)
 #define LIST_MESSAGES_F(U, I, S, B)  U(req) S(owner) S(session_id) U(limit) S(before)

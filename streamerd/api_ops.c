@@ -104,18 +104,25 @@ void api_readyz(struct app *app, struct http_request *req, const struct call_inf
 	gather(app, req, ready_done);
 }
 
+/* *last: the metric of the line before; lines of one follow each other and have one head. */
+static void add_value(struct buf *b, const char **last, const char *type, const char *labels,
+		      const char *metric, const char *help, unsigned long long value)
+{
+	if (strcmp(*last, metric) != 0)
+		metrics_head(b, "streamerd", metric, type, help);
+	*last = metric;
+	buf_addf(b, "streamerd_%s%s%s%s %llu\n", metric, *labels ? "{" : "", labels,
+		 *labels ? "}" : "", value);
+}
+
 static void add_own(struct buf *b)
 {
 	const char *last = "";
 	struct stats sum;
 
 	shared_sum(&sum);
-#define S(name, type, labels, metric, help)                                          \
-	if (strcmp(last, metric) != 0)                                               \
-		metrics_head(b, "streamerd", metric, type, help);                    \
-	last = metric;                                                               \
-	buf_addf(b, "streamerd_%s%s%s%s %llu\n", metric, *labels ? "{" : "", labels, \
-		 *labels ? "}" : "", (unsigned long long)sum.name);
+#define S(name, type, labels, metric, help) \
+	add_value(b, &last, type, labels, metric, help, sum.name);
 	STATS(S)
 #undef S
 }

@@ -11,9 +11,9 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdbool.h>
-#include <sys/queue.h>
 
 #include "common/limits.h"
+#include "common/list.h"
 #include "streamerd/feed.h"
 #include "streamerd/hub.h"
 #include "streamerd/stream_query.h"

@@ -9,7 +9,8 @@
 #pragma once
 
 #include <stdint.h>
-#include <sys/queue.h>
+
+#include "common/list.h"
 
 struct feed;
 struct feed_place;

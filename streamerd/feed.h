@@ -7,9 +7,9 @@
 #pragma once
 
 #include <stdbool.h>
-#include <sys/queue.h>
 
 #include "common/hash.h"
+#include "common/list.h"
 #include "streamerd/catchup.h"
 #include "streamerd/hub.h"
 #include "streamerd/sse.h"

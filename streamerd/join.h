@@ -5,8 +5,7 @@
  */
 #pragma once
 
-#include <sys/queue.h>
-
+#include "common/list.h"
 #include "streamerd/hub.h"
 #include "streamerd/sse.h"
 

@@ -267,13 +267,13 @@ static void start(struct process *p, const struct serve_setup *setup)
 			       .times_full = &stats->full,
 			       .times_crowded = &stats->crowded,
 			       .times_unread = &stats->unread};
-	auto_free struct http_net *proxies = NULL;
+	auto_free struct http_net *proxies = proxies_of(o);
 
 	app->tickets = tickets_new(shared_tickets(), shared_quota());
 	app->hub = hub_new(app->base, on_viewer_ended, app);
 	app->backend = backend_new(app->base, o->bus_dir, setup->peer_uid, &app_backend_ops, app);
 	hub_set_backend(app->hub, app->backend);
-	hc.proxies = proxies = proxies_of(o);
+	hc.proxies = proxies;
 	app->http = http_server_new(app->base, &hc, &app_http_ops, app);
 	apply(app);
 	p->setup = setup;

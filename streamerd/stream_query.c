@@ -40,7 +40,7 @@ static int by_id(const void *a, const void *b)
 {
 	const struct stream_session *x = a, *y = b;
 	size_t n = x->id.n < y->id.n ? x->id.n : y->id.n;
-	int r = memcmp(x->id.p, y->id.p, n);
+	int r = n ? memcmp(x->id.p, y->id.p, n) : 0;
 
 	return r ? r : (x->id.n > y->id.n) - (x->id.n < y->id.n);
 }

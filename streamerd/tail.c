@@ -55,7 +55,8 @@ struct block *tail_add(struct tail *t, uint64_t generation, struct str frame)
 		if (t->n == LIMIT_TAIL_BLOCKS) {
 			gone = t->blocks[0];
 			t->n--;
-			memmove(t->blocks, t->blocks + 1, t->n * sizeof(t->blocks[0]));
+			for (size_t i = 0; i < t->n; i++)
+				t->blocks[i] = t->blocks[i + 1];
 		}
 		last = block_new(last->last_generation, block_last_seq(last));
 		t->blocks[t->n++] = last;

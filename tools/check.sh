@@ -27,16 +27,18 @@ if have shellcheck; then
 fi
 if have cppcheck; then
 	step cppcheck
+	# varFuncNullUB: NULL is a pointer on every system that this is for
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j 2 \
 		--enable=warning,performance,portability --suppress=missingIncludeSystem \
-		--suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -DCHATD_VERSION='""' -I . \
-		common proto chatd streamerd
+		--suppress=normalCheckLevelMaxBranches --suppress=varFuncNullUB --library=tools/cppcheck.cfg \
+		-D_GNU_SOURCE -DCHATD_VERSION='""' -I . common proto chatd streamerd
 fi
 tools/build.sh "$build"
 if have clang-tidy; then
 	step clang-tidy
+	# one at a time: of the second file on, its va_list check finds what isn't there
 	git ls-files 'common/*.c' 'proto/*.c' 'chatd/*.c' 'streamerd/*.c' |
-		xargs -P 2 -n 4 clang-tidy -p "$build" --quiet
+		xargs -P 2 -n 1 clang-tidy -p "$build" --quiet
 fi
 step suites
 tools/test.sh "$build"

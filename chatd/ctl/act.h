@@ -8,8 +8,8 @@
 
 /*
  * Connects, sends m (its req is filled in by `number`, a pointer into m) and prints the answer:
- * the JSON body, or `done` for people (NULL: nothing). CTL_OK; or CTL_NO, CTL_NOT_FOUND, CTL_FAILED,
- * and it has been said.
+ * the JSON body, or `done` for people (NULL: nothing). CTL_OK; or CTL_NO, CTL_NOT_FOUND,
+ * CTL_FAILED, and it has been said.
  */
 int act(const struct ctl *c, const char *session_id, struct msg *m, uint64_t *number,
 	const char *done);

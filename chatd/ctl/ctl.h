@@ -21,15 +21,15 @@ struct ctl {
 	char *conf;		  /* owned; NULL: the default place */
 	char *log_path, *bus_dir; /* owned; NULL until ctl_locate() */
 	bool json;		  /* for scripts */
-	bool in_command; /* options may stand behind arguments; before it, the command is the first */
+	bool in_command; /* options may stand behind arguments; before it comes the command */
 };
 
 /* The options that every command takes, for its own table. */
-#define CTL_OPTIONS                                                                              \
-	{"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},          \
-		{"bus", required_argument, NULL, 'b'}, {"json", no_argument, NULL, 'j'},         \
-	{                                                                                        \
-		NULL, 0, NULL, 0                                                                 \
+#define CTL_OPTIONS                                                                      \
+	{"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},  \
+		{"bus", required_argument, NULL, 'b'}, {"json", no_argument, NULL, 'j'}, \
+	{                                                                                \
+		NULL, 0, NULL, 0                                                         \
 	}
 
 /* getopt_long() that takes the common options itself; -1 at the end, '?' for a wrong one. */

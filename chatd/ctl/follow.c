@@ -195,7 +195,7 @@ int follow_main(struct ctl *c, int argc, char **argv)
 	struct follow f = {.ctl = c};
 	const char *after = NULL;
 	struct log_reader r;
-	struct found found;
+	struct found found = {0};
 	int o, status;
 
 	while ((o = ctl_getopt(c, argc, argv, options)) != -1) {

@@ -16,6 +16,6 @@ struct follow {
 	bool reasoning;
 };
 
-/* Prints until it may end; comes back by itself when the worker is replaced. CTL_NO: with until_idle,
- * the last turn ended without a whole answer. */
+/* Prints until it may end; comes back by itself when the worker is replaced. CTL_NO: with
+ * until_idle, the last turn ended without a whole answer. */
 int follow(struct follow *f);

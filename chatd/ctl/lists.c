@@ -43,6 +43,15 @@ static int print(const struct ctl *c, struct log_reader *r, sqlite3_stmt *st, co
 	return CTL_OK;
 }
 
+/* -1 if it is none. */
+static int64_t number(const char *text)
+{
+	char *end;
+	long long n = strtoll(text, &end, 10);
+
+	return end == text || *end ? -1 : n;
+}
+
 int sessions_main(struct ctl *c, int argc, char **argv)
 {
 	static const struct option options[] = {{"owner", required_argument, NULL, 'o'},
@@ -62,11 +71,13 @@ int sessions_main(struct ctl *c, int argc, char **argv)
 			state = optarg;
 		else if (o == 'q')
 			search = optarg;
-		else if (o == 'n' && atoll(optarg) > 0)
-			limit = atoll(optarg);
+		else if (o == 'n')
+			limit = number(optarg);
 		else
 			return CTL_FAILED;
 	}
+	if (limit <= 0)
+		return ctl_fail("--limit takes a number above 0");
 	if (optind != argc)
 		return ctl_fail("sessions takes no arguments");
 	if (ctl_locate(c) != 0)

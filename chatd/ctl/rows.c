@@ -157,8 +157,7 @@ struct columns {
 
 static void split(struct columns *c, const char *list)
 {
-	REQUIRE(strlen(list) < sizeof(c->text));
-	(void)strcpy(c->text, list);
+	str_put(c->text, sizeof(c->text), list);
 	for (char *save, *p = strtok_r(c->text, " ", &save); p; p = strtok_r(NULL, " ", &save)) {
 		REQUIRE(c->n < COLUMNS_MAX);
 		c->name[c->n] = p;

@@ -117,11 +117,10 @@ static void lines(struct buf *b, struct buf *kept,
 
 	for (line = strtok_r((char *)(uintptr_t)buf_str(b), "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		auto_free char *copy = strdup(line);
-		char *colon = copy ? strchr(copy, ':') : NULL;
+		auto_free char *copy = str_dup(str_of(line));
+		char *colon = strchr(copy, ':');
 		bool keep = true;
 
-		REQUIRE(copy);
 		if (colon && *line != '#') {
 			*colon = '\0';
 			keep = each(arg, copy, colon + 1);
@@ -200,10 +199,9 @@ static int revoke_tokens(const struct ctl *c, const char *path, const char *whic
  * taken for tokens. Held until we end. */
 static int lock_folder(const char *path)
 {
-	auto_free char *copy = strdup(path);
+	auto_free char *copy = str_dup(str_of(path));
 	int fd;
 
-	REQUIRE(copy);
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -1 : flock(fd, LOCK_EX);
 }

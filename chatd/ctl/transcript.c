@@ -56,9 +56,9 @@ static const char *str(const json_t *o, const char *key)
 /* What is not text, on one line; free it. */
 static char *one_line(const json_t *v)
 {
-	char *s = json_is_string(v) ? strdup(json_string_value(v)) : v ? json_text(v) : strdup("");
+	bool is_tree = v && !json_is_string(v);
+	char *s = is_tree ? json_text(v) : str_dup(str_of(json_string_value(v)));
 
-	REQUIRE(s);
 	for (char *p = s; *p; p++) {
 		if (*p == '\n')
 			*p = ' ';

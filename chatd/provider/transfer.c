@@ -26,11 +26,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "chatd/provider/curl_loop.h"
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/list.h"
 #include "common/require.h"
 
 #define LATE_MS	  50  /* a timer that comes later than this was held up by a busy loop */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "chatd/store/migrate.h"
+#include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/limits.h"
 #include "common/require.h"
@@ -103,9 +104,8 @@ static int sync_path(const char *path, int flags)
 /* Gives it its name, unless somebody else took that meanwhile. */
 static int publish(const char *partial, const char *target)
 {
-	auto_free char *folder = strdup(target);
+	auto_free char *folder = str_dup(str_of(target));
 
-	REQUIRE(folder);
 	if (sync_path(partial, 0) < 0)
 		return -1;
 	if (link(partial, target) < 0)

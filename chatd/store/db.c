@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "chatd/store/migrate.h"
+#include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/limits.h"
@@ -51,10 +52,9 @@ static int on_wal(void *arg, sqlite3 *handle, const char *name, int pages)
 
 static int sync_folder_of(const char *path)
 {
-	auto_free char *copy = strdup(path);
+	auto_free char *copy = str_dup(str_of(path));
 	auto_close int fd = -1;
 
-	REQUIRE(copy);
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd) < 0)
 		return -1;

@@ -53,10 +53,10 @@ struct log_turn *log_turn_new(const char *id, int64_t row)
 {
 	struct log_turn *t = calloc(1, sizeof(*t));
 
-	REQUIRE(t && strlen(id) < sizeof(t->id));
+	REQUIRE(t);
 	t->refs = 1;
 	t->row = row;
-	strcpy(t->id, id);
+	str_put(t->id, sizeof(t->id), id);
 	return t;
 }
 
@@ -185,6 +185,7 @@ static void tell(struct event_log *l)
 			continue;
 		if (w->dropped)
 			continue;
+		REQUIRE(w->session); /* an event is some session's */
 		e = (struct chat_event){
 			.session_id = str_of(w->session->id),
 			.turn_id = str_of(w->turn ? w->turn->id : NULL),

@@ -9,10 +9,10 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "chatd/store/db.h"
 #include "chatd/store/event_log.h"
+#include "common/list.h"
 
 struct param;
 

@@ -13,8 +13,9 @@
 typedef bool (*prune_progress_fn)(void *arg, const struct retention_stats *done);
 
 /*
- * Retention of the log at `path`, which must exist and be of this version (chatd migrates it). *ret_done (may
- * be NULL) is set in any case. 0, or -1 with *ret_error (static buffer). progress may be NULL.
+ * Retention of the log at `path`, which must exist and be of this version (chatd migrates it).
+ * *ret_done (may be NULL) is set in any case. 0, or -1 with *ret_error (static buffer). progress
+ * may be NULL.
  */
 int prune_run(const char *path, const struct retention_policy *p, prune_progress_fn progress,
 	      void *arg, struct retention_stats *ret_done, const char **ret_error);

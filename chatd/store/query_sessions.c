@@ -89,6 +89,19 @@ static json_t *listed(sqlite3_stmt *st, const struct session_row *s)
 	return row;
 }
 
+/* What is no cursor of ours is behind all sessions. */
+static void read_cursor(const char *cursor, long long *ret_updated, long long *ret_row)
+{
+	char *end;
+
+	*ret_row = -1;
+	*ret_updated = strtoll(cursor, &end, 10);
+	if (*end == '-')
+		*ret_row = strtoll(end + 1, &end, 10);
+	if (*end || *ret_row < 0)
+		*ret_updated = *ret_row = -1;
+}
+
 json_t *query_sessions(struct db *db, const char *owner, const char *cursor, int limit,
 		       char ret_next[64])
 {
@@ -100,8 +113,8 @@ json_t *query_sessions(struct db *db, const char *owner, const char *cursor, int
 	ret_next[0] = '\0';
 	if (!st)
 		return NULL;
-	if (*cursor && sscanf(cursor, "%lld-%lld", &updated, &row) != 2)
-		updated = row = -1;
+	if (*cursor)
+		read_cursor(cursor, &updated, &row);
 	(void)sqlite3_bind_text(st, 1, owner, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(st, 2, updated);
 	(void)sqlite3_bind_int64(st, 3, row);

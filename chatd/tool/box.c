@@ -49,6 +49,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/limits.h"
 #include "common/require.h"
@@ -85,14 +86,13 @@ int box_landlock(void)
 static char *resolve(const char *path)
 {
 	char *whole = realpath(path, NULL);
-	auto_free char *a = strdup(path);
-	auto_free char *b = strdup(path);
+	auto_free char *a = str_dup(str_of(path));
+	auto_free char *b = str_dup(str_of(path));
 	auto_free char *folder = NULL;
 	char *out = NULL;
 
 	if (whole)
 		return whole;
-	REQUIRE(a && b);
 	folder = realpath(dirname(a), NULL);
 	if (asprintf(&out, "%s/%s", folder && strcmp(folder, "/") != 0 ? folder : "", basename(b)) <
 	    0)

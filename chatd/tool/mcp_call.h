@@ -6,11 +6,11 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "chatd/tool/jsonrpc.h"
 #include "chatd/tool/mcp_message.h"
 #include "chatd/tool/toolbox.h"
+#include "common/list.h"
 
 TAILQ_HEAD(tool_call_list, tool_call);
 

@@ -96,10 +96,10 @@ static void take_over(struct worker *w, const char *id, struct str owner)
 {
 	struct take_over *t = calloc(1, sizeof(*t));
 
-	REQUIRE(t && strlen(id) <= LIMIT_ID);
+	REQUIRE(t);
 	t->worker = w;
 	t->owner = str_dup(owner);
-	strcpy(t->id, id);
+	str_put(t->id, sizeof(t->id), id);
 	t->again = evtimer_new(w->base, try_once, t);
 	REQUIRE(t->again);
 	LIST_INSERT_HEAD(&w->take_overs, t, link);

@@ -48,9 +48,9 @@ static struct queued *append(struct session *s, struct log_turn *ref, const char
 {
 	struct queued *q = calloc(1, sizeof(*q));
 
-	REQUIRE(q && strlen(message_id) < ID_LEN);
+	REQUIRE(q);
 	q->ref = ref;
-	strcpy(q->message_id, message_id);
+	str_put(q->message_id, sizeof(q->message_id), message_id);
 	q->provider = dup_or_null(provider);
 	q->model = dup_or_null(model);
 	q->content = dup_or_null(content);

@@ -19,7 +19,6 @@
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "common/require.h"
 #include "proto/trace.h"
 
 static char *text_or_null(struct str s)
@@ -198,11 +197,12 @@ static void start(struct worker *w, struct link *l, const struct msg_send_messag
 	auto_free char *system = text_or_null(m->system);
 	auto_free char *metadata = text_or_null(m->metadata);
 	auto_free char *text = str_dup(m->content);
-	auto_free char *model_copy = NULL;
 	char traceparent[TRACE_LEN];
 	struct turn_request r = {.system = system, .content = text};
-	const char *model, *why;
+	const char *model = NULL, *why;
 	enum fault fault = choose_model(w, s, provider_name, model_name, &r.provider, &model);
+	/* it may be the session's, which is about to be replaced */
+	auto_free char *model_copy = str_dup(str_of(model));
 
 	if (fault != FAULT_NONE) {
 		link_reply_fault(l, m->req, fault,
@@ -221,9 +221,7 @@ static void start(struct worker *w, struct link *l, const struct msg_send_messag
 	}
 	trace_take(m->traceparent, traceparent);
 	r.traceparent = *traceparent ? traceparent : NULL;
-	r.model = model_copy =
-		strdup(model); /* it may be the session's, which is about to be replaced */
-	REQUIRE(model_copy);
+	r.model = model_copy;
 	if (s) {
 		continue_session(s, l, m, &r, key);
 	} else {

@@ -24,8 +24,8 @@ static struct session *session_alloc(struct worker *w, const char *id)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
-	REQUIRE(s && strlen(id) <= LIMIT_ID);
-	strcpy(s->log.id, id);
+	REQUIRE(s);
+	str_put(s->log.id, sizeof(s->log.id), id);
 	s->worker = w;
 	accumulator_init(&s->acc);
 	LIST_INIT(&s->subs);
@@ -83,7 +83,7 @@ static int load_turn(struct session *s, struct db *db, const char *state)
 
 	if (r <= 0)
 		return r;
-	strcpy(s->last_turn_id, t.id);
+	str_put(s->last_turn_id, sizeof(s->last_turn_id), t.id);
 	s->turn_started_at = t.started_at;
 	if (strcmp(state, "idle") != 0) {
 		s->waiting = strcmp(state, "waiting") == 0;

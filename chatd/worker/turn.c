@@ -90,14 +90,14 @@ struct turn *turn_new(struct session *s, struct provider_conf *provider, const c
 	t->provider = provider_conf_ref(provider);
 	t->model = strdup(model);
 	REQUIRE(t->model);
-	strcpy(t->message_id, message_id);
+	str_put(t->message_id, sizeof(t->message_id), message_id);
 	t->usage = t->asked = (struct provider_usage){false, -1, -1, -1, -1};
 	t->started_at = clock_wall_ms();
 	t->started_mono = clock_mono_ms();
 	s->turn = t;
 	s->waiting = false;
 	s->turn_started_at = t->started_at;
-	strcpy(s->last_turn_id, ref->id);
+	str_put(s->last_turn_id, sizeof(s->last_turn_id), ref->id);
 	t->state = state;
 	set_running(t, state != TURN_WAITING);
 	return t;

@@ -12,8 +12,8 @@
 struct turn_request {
 	struct provider_conf *provider; /* borrowed; the turn takes a reference */
 	const char *model;
-	const char *system;  /* or NULL */
-	const char *content; /* JSON: string or array of parts */
+	const char *system;	 /* or NULL */
+	const char *content;	 /* JSON: string or array of parts */
 	const char *traceparent; /* valid (proto/trace.h), or NULL */
 };
 

@@ -185,9 +185,9 @@ static size_t size_of_calls(const struct provider_result *r)
 
 static void warn_of_refusal(struct turn *t, const char *text)
 {
-	auto_free char *cut = strndup(text, json_utf8_prefix(text, strnlen(text, LIMIT_CHUNK)));
+	size_t n = json_utf8_prefix(text, strnlen(text, LIMIT_CHUNK));
+	auto_free char *cut = str_dup((struct str){text, n});
 
-	REQUIRE(cut);
 	turn_warn(t, FAULT_REFUSAL, cut);
 }
 

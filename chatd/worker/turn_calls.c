@@ -328,7 +328,7 @@ void turn_call_id(const struct turn *t, const struct provider_call *c, char out[
 {
 	/* providers number calls anew in each answer, or leave the id empty */
 	if (c->id && *c->id && strlen(c->id) <= LIMIT_CALL_ID && !id_is_taken(t, c->id))
-		strcpy(out, c->id);
+		str_put(out, LIMIT_CALL_ID + 1, c->id);
 	else
 		id_new("call", out);
 }

@@ -51,10 +51,10 @@ static void on_call(void *arg, const struct call_row *row)
 		return;
 	c = calloc(1, sizeof(*c));
 	t->calls = reallocarray(t->calls, t->n_calls + 1, sizeof(struct turn_call *));
-	REQUIRE(c && t->calls && strlen(row->id) <= LIMIT_CALL_ID);
+	REQUIRE(c && t->calls);
 	t->calls[t->n_calls++] = c;
 	c->turn = t;
-	strcpy(c->id, row->id);
+	str_put(c->id, sizeof(c->id), row->id);
 	c->server = strdup(row->server);
 	c->name = strdup(row->name);
 	REQUIRE(c->server && c->name);
@@ -88,7 +88,7 @@ static struct turn *from_row(struct session *s, const struct turn_row *row, enum
 				  row->message_id, state);
 
 	t->provider_gone = !configured;
-	strcpy(t->traceparent, row->traceparent);
+	str_put(t->traceparent, sizeof(t->traceparent), row->traceparent);
 	t->started_at = s->turn_started_at = row->started_at;
 	t->said = s->acc.content.len + s->acc.reasoning.len + json_dumpb(s->acc.tools, NULL, 0, 0);
 	t->usage = (struct provider_usage){row->usage[0] >= 0 || row->usage[1] >= 0, row->usage[0],

@@ -8,12 +8,12 @@
 
 #include <event2/event.h>
 #include <stdbool.h>
-#include <sys/queue.h>
 
 #include "chatd/options.h"
 #include "chatd/provider/provider.h"
 #include "chatd/store/event_log.h"
 #include "chatd/tool/toolbox.h"
+#include "common/list.h"
 
 struct session;
 struct turn;

@@ -8,9 +8,9 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdbool.h>
-#include <sys/queue.h>
 
 #include "common/buf.h"
+#include "common/list.h"
 #include "streamerd/http/http_peer.h"
 #include "streamerd/http/http_request.h"
 

@@ -45,6 +45,8 @@ def test_sessions_are_listed_searched_and_shown(t):
     tap.eq([r["session_id"] for r in js(t, "sessions", "--search", "ZEBRA")], [sid], "found")
     tap.eq(js(t, "sessions", "--owner", "nobody"), [], "of another owner")
     tap.eq(len(js(t, "sessions", "--limit", "1")), 1, "limited")
+    for wrong in ("0", "-1", "many", "1x"):
+        tap.eq(ctl(t, "sessions", "--limit", wrong)[0], FAILED, f"--limit {wrong}")
     table = ok(t, "sessions", "--search", "zebra").splitlines()
     assert table[0].split()[:3] == ["SESSION_ID", "OWNER", "STATE"], table
     assert table[1].startswith(sid) and table[1].endswith("zebra crossing"), table

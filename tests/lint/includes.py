@@ -30,6 +30,8 @@ OUTSIDE = [
     ("ini.h", ["common", "chatd/ctl"]),
     ("msgpack", ["proto"]),
     ("systemd/", ["chatd/supervisor", "streamerd", "chatd"]),
+    ("sys/queue.h", ["common"]),  # common/list.h, common/hash.h: as static analysis takes them
+    ("uthash.h", ["common"]),
     ("sodium", ["streamerd", "common", "chatd/ctl"]),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)

@@ -101,6 +101,26 @@ START_TEST(stolen_bytes_belong_to_the_taker_and_the_buffer_is_empty)
 }
 END_TEST
 
+START_TEST(a_text_is_put_where_it_fits_with_its_end)
+{
+	char to[4] = "zzz";
+
+	str_put(to, sizeof(to), "abc");
+	ck_assert_str_eq(to, "abc");
+	str_put(to, sizeof(to), "");
+	ck_assert_str_eq(to, "");
+	ck_assert_int_eq(to[1], 'b');
+}
+END_TEST
+
+START_TEST(a_text_that_does_not_fit_aborts)
+{
+	char to[4];
+
+	str_put(to, sizeof(to), "abcd");
+}
+END_TEST
+
 START_TEST(a_run_of_bytes_equals_only_the_same_text)
 {
 	char *copy = str_dup((struct str){"abc", 2});
@@ -125,6 +145,8 @@ int main(void)
 	tcase_add_test(t, consumed_bytes_leave_the_front);
 	tcase_add_test_raise_signal(t, consuming_more_than_there_is_aborts, SIGABRT);
 	tcase_add_test(t, stolen_bytes_belong_to_the_taker_and_the_buffer_is_empty);
+	tcase_add_test(t, a_text_is_put_where_it_fits_with_its_end);
+	tcase_add_test_raise_signal(t, a_text_that_does_not_fit_aborts, SIGABRT);
 	tcase_add_test(t, a_run_of_bytes_equals_only_the_same_text);
 	return run_case("buf", t);
 }
