@@ -18,7 +18,8 @@ struct tool_conf {
 	char *name;    /* of the section; "builtin" and "demo" are taken */
 	char *command; /* words as a shell would split them, with quotes; never given to one */
 	enum tool_permission permission; /* permission = ask | allow | deny; ask is the default */
-	enum tool_permission read_only; /* for tools that say they only read; default: permission */
+	enum tool_permission read_only;	 /* for tools that say they only read; default: permission;
+					    lowers no DENY */
 	bool read_only_set;
 	char *allow_tools, *ask_tools,
 		*deny_tools; /* "a, b": tools by their own names; NULL: none */

@@ -6,7 +6,8 @@
  * them is refused when the configuration is read.
  *
  * What a server says of its own tools is not to be trusted more than the operator trusts the
- * server: that is why readOnlyHint changes nothing unless read_only says so. "Allow for this
+ * server: that is why readOnlyHint changes nothing unless read_only says so, and never lowers a
+ * DENY: what of a denied server may run is named in its lists. "Allow for this
  * session" is an answer of a user and no business of this file: it can only turn ASK into ALLOW,
  * never DENY.
  */
@@ -22,5 +23,5 @@ enum tool_permission tool_policy(const struct tool_conf *c, const struct tool *t
 		return TOOL_ASK;
 	if (tool_conf_lists(c->allow_tools, t->name))
 		return TOOL_ALLOW;
-	return t->read_only ? c->read_only : c->permission;
+	return t->read_only && c->permission != TOOL_DENY ? c->read_only : c->permission;
 }
