@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "chatd/store/event_log.h"
+#include "chatd/store/retention.h"
 #include "tests/unit/store/dice.h"
 #include "tests/unit/store/disk.h"
 
@@ -26,6 +27,7 @@
 #define ALIVE		 6
 #define CHECKPOINT_PAGES 24
 #define READER_COMMITS	 12 /* it holds its snapshot for so many, then none for as many */
+#define SLICE_COMMITS	 3  /* after so many, a slice of retention */
 #define MAX_PAYLOAD	 9000
 #define MAX_TEXT	 1024
 
@@ -43,6 +45,7 @@ static struct event_log *logs[WORKERS];
 static struct life_session sessions[MAX_SESSIONS];
 static int n_sessions;
 static int commit_n; /* the one under way */
+static struct retention *retention;
 static char want[LIFE_COMMITS + 1][MAX_TEXT];
 static struct dice dice;
 
@@ -235,11 +238,25 @@ static void open_log(int worker, const char *path, bool durability_full)
 	event_log_set_checkpoint_pages(logs[worker], CHECKPOINT_PAGES);
 }
 
+/* What removed sessions leave goes in slices: no row of a living one is touched, nobody is told. */
+static void retain(bool begin)
+{
+	const struct retention_policy removed_only = {.removed_keep_ms = 1000000};
+	enum retention_outcome outcome;
+
+	if (begin)
+		retention_begin(retention, &removed_only, 1000);
+	outcome = retention_slice(retention, event_log_db(logs[0]), 0, true);
+	ck_assert(outcome == RETENTION_DONE || outcome == RETENTION_MORE);
+}
+
 static void must_run(sqlite3 *db, const char *sql)
 {
 	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
 		ck_abort_msg("%s: %s", sql, sqlite3_errmsg(db));
 }
+
+int life_removed_events;
 
 void life_run(const char *path, uint64_t seed, bool durability_full)
 {
@@ -249,6 +266,7 @@ void life_run(const char *path, uint64_t seed, bool durability_full)
 	n_sessions = 0;
 	memset(want, 0, sizeof(want));
 	base = event_base_new();
+	retention = retention_new();
 	for (int i = 0; i < WORKERS; i++)
 		open_log(i, path, durability_full);
 	ck_assert_int_eq(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
@@ -263,7 +281,11 @@ void life_run(const char *path, uint64_t seed, bool durability_full)
 			open_log(0, path, durability_full);
 		}
 		commit_some(dice_below(&dice, WORKERS));
+		if (commit_n % SLICE_COMMITS == 0)
+			retain(commit_n % (8 * SLICE_COMMITS) == 0);
 	}
+	life_removed_events = (int)retention_stats(retention)->events;
+	retention_free(retention);
 	(void)sqlite3_close(reader);
 	for (int i = 0; i < WORKERS; i++) {
 		ck_assert_uint_gt(event_log_stats(logs[i])->checkpoints, 0);
@@ -352,13 +374,14 @@ static const char sessions_sql[] =
 /* A turn has its question and its first event, and once it is done its answer and its last one. */
 static const char half_turns_sql[] =
 	"SELECT count(*) FROM turns t WHERE"
-	" NOT EXISTS (SELECT 1 FROM events e WHERE e.session = t.session AND e.turn = t.row"
+	" t.session IN (SELECT row FROM sessions WHERE removed_at IS NULL) AND"
+	" (NOT EXISTS (SELECT 1 FROM events e WHERE e.session = t.session AND e.turn = t.row"
 	"  AND e.seq = t.first_seq AND e.type = 1)"
 	" OR NOT EXISTS (SELECT 1 FROM messages m WHERE m.turn = t.row AND m.role = 'user')"
 	" OR (t.state = 'done') <> EXISTS (SELECT 1 FROM events e WHERE e.session = t.session"
 	"  AND e.turn = t.row AND e.type = 10 AND e.seq = t.last_seq)"
 	" OR (t.state = 'done') <> EXISTS (SELECT 1 FROM messages m WHERE m.turn = t.row"
-	"  AND m.role = 'assistant')";
+	"  AND m.role = 'assistant'))";
 
 int life_check(sqlite3 *db, const char **ret_why)
 {

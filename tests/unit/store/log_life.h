@@ -3,7 +3,8 @@
  *
  * Two logs on one database, as two workers have, take turns: sessions are created, start turns, get
  * chunks, end turns and are deleted; checkpoints run every few commits, a reader holds the WAL's
- * end now and then, one log is closed and opened again. Commits count from 1; each one stores its
+ * end now and then, one log is closed and opened again, slices of retention take out what deleted
+ * sessions left. Commits count from 1; each one stores its
  * number as an idempotency key, so that a database says which commit is its last.
  *
  * With a recording of disk.h under way, what the logs tell is noted there: the commit it is of.
@@ -17,6 +18,8 @@
 #define LIFE_COMMITS 120
 
 void life_run(const char *path, uint64_t seed, bool durability_full);
+/* Events that retention took out in the last life. */
+extern int life_removed_events;
 
 /*
  * Looks at a database that was found after a crash. Returns the last commit that is there, 0 for a
