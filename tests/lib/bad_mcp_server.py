@@ -50,7 +50,7 @@ def say(s):
 
 def read():
     """The next message, or None at the end."""
-    line = sys.stdin.readline()
+    line = sys.stdin.buffer.readline()
     return json.loads(line) if line else None
 
 
@@ -82,6 +82,22 @@ def dies_after(request):
 
 def never_answers(request):
     pass
+
+
+OPEN = []
+
+
+def counts(request):
+    """Answers none before ARGUMENT are there, then all with how many there were: "more" if another came."""
+    OPEN.append(request)
+    if len(OPEN) < int(ARGUMENT):
+        return
+    time.sleep(0.2)
+    os.set_blocking(0, False)
+    more = sys.stdin.buffer.peek(1)
+    os.set_blocking(0, True)
+    while OPEN:
+        answer(OPEN.pop(0), text("more" if more else ARGUMENT))
 
 
 def hangs(request):

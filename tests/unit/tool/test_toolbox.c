@@ -305,6 +305,26 @@ START_TEST(many_calls_run_at_once_and_each_gets_its_own_answer)
 }
 END_TEST
 
+/* PRC-5, TOL-4: at the limit of calls in flight to one server, and one past it */
+START_TEST(one_call_more_than_may_be_in_flight_waits)
+{
+	struct outcome all[2 * LIMIT_TOOL_CALLS_OPEN] = {0};
+	char limit[16];
+
+	(void)snprintf(limit, sizeof(limit), "%d", LIMIT_TOOL_CALLS_OPEN);
+	rig_add(&rig, "counts", limit);
+	rig_open(&rig);
+	for (int i = 0; i < 2 * LIMIT_TOOL_CALLS_OPEN; i++)
+		(void)toolbox_call(rig.box, "s0", "echo", str_of(TEXT), &outcome_ops, &all[i]);
+	for (int i = 0; i < 2 * LIMIT_TOOL_CALLS_OPEN; i++) {
+		rig_until(&rig, outcome_is_there, &all[i]);
+		ck_assert_str_eq(all[i].text, limit);
+		outcome_fini(&all[i]);
+	}
+	end();
+}
+END_TEST
+
 /* TOL-1: cancellation */
 START_TEST(a_cancelled_call_is_never_heard_of_again)
 {
@@ -557,6 +577,7 @@ int main(void)
 	tcase_add_test(t, progress_is_told_and_keeps_a_slow_call_alive);
 	tcase_add_test(t, progress_does_not_keep_a_call_alive_for_ever);
 	tcase_add_test(t, many_calls_run_at_once_and_each_gets_its_own_answer);
+	tcase_add_test(t, one_call_more_than_may_be_in_flight_waits);
 	tcase_add_test(t, a_cancelled_call_is_never_heard_of_again);
 	tcase_add_test(t, a_call_that_can_not_be_made_is_a_result_that_says_so);
 	tcase_add_test(t, a_server_sees_nothing_of_ours);
