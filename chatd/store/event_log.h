@@ -111,7 +111,7 @@ void event_log_set_checkpoint_pages(struct event_log *l, int pages);
 
 /* After writes of somebody else over the same connection: a checkpoint, if one is due. */
 void event_log_tidy(struct event_log *l, bool busy);
-/* Such a write failed: the connection is opened anew before the next commit. */
+/* Such a write, or a read, failed: the connection is opened anew before the next commit. */
 void event_log_distrust(struct event_log *l);
 
 bool event_log_is_stalled(const struct event_log *l);

@@ -281,7 +281,12 @@ static void ask(void *arg)
 		.traceparent = *t->traceparent ? t->traceparent : NULL,
 	};
 
-	if (!messages && event_log_is_stalled(w->log)) { /* the turn waits for the log */
+	if (!messages && (event_log_is_stalled(w->log) || !t->reread)) {
+		if (!event_log_is_stalled(
+			    w->log)) { /* a sound log: once more, over a new connection */
+			t->reread = true;
+			event_log_distrust(w->log);
+		}
 		event_log_after(w->log, &t->session->log, on_log_back, t);
 		return;
 	}
@@ -290,6 +295,7 @@ static void ask(void *arg)
 			       "the conversation can't be read from the log");
 		return;
 	}
+	t->reread = false;
 	if (t->provider_gone) {
 		turn_refuse_provider(t);
 		return;

@@ -58,6 +58,7 @@ struct turn {
 	int64_t asked_us, first_us; /* monotonic: of the last question and its first delta, or -1 */
 	bool warned;		    /* of tool servers that are down */
 	bool is_dirty, is_running;
+	bool reread;	    /* the conversation could not be read: this is the second try */
 	bool was_accepted;  /* it is in the log: nobody is to be refused for it */
 	bool provider_gone; /* it is no longer configured: `provider` is another one, not to be
 			       asked */

@@ -344,6 +344,34 @@ def test_a_log_that_becomes_read_only_pauses_turns_and_service_resumes_by_itself
         tap.eq(s.log.one("PRAGMA integrity_check"), "ok", "integrity")
 
 
+def test_one_read_that_fails_does_not_end_a_turn(t):
+    """FAF-4, FAF-6"""
+    shim.check_possible()
+    with Stack(t.up, workers=1, start=False) as s:
+        disk = shim.Shim(s)
+        s.start()
+        t.up.on("long", upstream.text(*["x" * 10000] * 40))
+        t.up.on("more of it", upstream.text("fine"))
+        for n in (20, 40, 80):  # of the hundred pages that the answer takes
+            first = s.say("long")
+            s.wait_idle(first["session_id"])
+            s.say("more of it", first["session_id"])  # the last turn's answer is read in any case
+            s.wait_idle(first["session_id"])
+            s.kill_workers()  # nothing of it is in memory
+            s.wait_ready()
+            tap.eq(s.call("GET", f"/v1/sessions/{first['session_id']}").status, 200, "session")
+            fault = disk.fail("worker", "pread64", "EIO", n)
+            turn = s.say("more of it", first["session_id"])
+            s.wait_state(turn["turn_id"], "done", "error")
+            row = s.log.rows("SELECT state, error_code FROM turns WHERE id = ?", turn["turn_id"])[0]
+            fault.stop()
+            tap.eq(fault.hits, 1, "reads that failed")
+            tap.eq((row["state"], row["error_code"]), ("done", None), f"the turn, read {n} failing")
+            assert "log.read_failed" in s.chatd.log(), "an operator is told"
+            with open(s.chatd.log_path, "w", encoding="ascii"):
+                pass  # SQLite's word for it is that of a broken database: not to be complained about at the end
+
+
 def test_workers_that_start_on_a_read_only_disk_show_it_and_go_on_once_it_can_be_written(t):
     """FAF-4, DUR-6"""
     with disk_stack(t) as (disk, s):
