@@ -93,7 +93,7 @@ static bool shows(unsigned c)
 	       !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2060 && c <= 0x206f) && c != 0xfeff;
 }
 
-const char *log_safe(const char *s)
+static char *copy(const char *s)
 {
 	static char bufs[4][128];
 	static unsigned next;
@@ -120,6 +120,22 @@ const char *log_safe(const char *s)
 	}
 	out[n] = '\0';
 	return out;
+}
+
+const char *log_safe(const char *s)
+{
+	return copy(s);
+}
+
+const char *log_word(const char *s)
+{
+	char *word = copy(s);
+
+	for (char *p = word; *p; p++) {
+		if (*p == ' ' || *p == '=')
+			*p = '?';
+	}
+	return word;
 }
 
 int log_allowed(struct log_limit *l, unsigned burst)

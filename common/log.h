@@ -30,8 +30,10 @@ void log_set_who(const char *who);
 void log_write(enum log_level level, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* A printable, quoted-if-needed copy of up to 120 bytes of s in one of 4 static buffers. */
+/* A printable copy of up to 120 bytes of s in one of 4 static buffers: for between quotes. */
 const char *log_safe(const char *s);
+/* The same as one word without "=": for where no quotes stand, so that it adds no field. */
+const char *log_word(const char *s);
 
 #define log_at(level, ...)                               \
 	do {                                             \

@@ -130,7 +130,7 @@ static void close_down(struct mcp_server *s)
 		s->failures = 0;
 	s->failures++;
 	s->settled = true;
-	log_warning("tool.down", "server=%s failures=%u why=%s", s->conf->name, s->failures,
+	log_warning("tool.down", "server=%s failures=%u why=\"%s\"", s->conf->name, s->failures,
 		    log_safe(s->why));
 	mcp_calls_close(&s->calls, s->why, !was_ready);
 	forget_conversation(s);
@@ -387,7 +387,7 @@ static void log_stderr(void *arg, const char *text)
 	struct mcp_server *s = arg;
 
 	if (LOG_LEVEL_DEBUG <= log_max && log_allowed(&s->stderr_limit, 20))
-		log_debug("tool.stderr", "server=%s line=%s", s->conf->name, log_safe(text));
+		log_debug("tool.stderr", "server=%s line=\"%s\"", s->conf->name, log_safe(text));
 }
 
 static void on_errors(void *arg, const char *p, size_t n)

@@ -309,7 +309,7 @@ static void end(struct turn *t, const struct ending *e)
 		 "session=%s turn=%s outcome=%s code=%s stop=%s steps=%d bytes=%zu ms=%lld "
 		 "trace=%.32s",
 		 t->session->log.id, t->ref->id, e->turn_state, e->error_code ? e->error_code : "-",
-		 e->stop_reason ? log_safe(e->stop_reason) : "-", t->steps, t->said,
+		 e->stop_reason ? log_word(e->stop_reason) : "-", t->steps, t->said,
 		 (long long)duration(t), trace_id(t->traceparent));
 	metrics_turn(w->metrics, t->provider->name, t->model, e->turn_state, e->error_code,
 		     duration(t), &t->usage);

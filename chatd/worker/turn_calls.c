@@ -62,7 +62,7 @@ static void settle(struct turn_call *c, const char *status, struct str output, b
 	metrics_call(t->worker->metrics, c->server, status, now - c->started_at);
 	log_info("tool.end",
 		 "session=%s turn=%s call=%s server=%s tool=%s status=%s bytes=%zu ms=%lld",
-		 t->session->log.id, t->ref->id, log_safe(c->id), c->server, log_safe(c->name),
+		 t->session->log.id, t->ref->id, log_word(c->id), c->server, log_word(c->name),
 		 status, output.n, (long long)(now - c->started_at));
 }
 
@@ -182,7 +182,7 @@ static void raise_prompt(struct turn_call *c, json_t *input, json_t *questions, 
 	session_emit(t->session, t->ref, CHAT_EVENT_PROMPT_PENDING,
 		     json_pack("{s:O}", "prompt", c->prompt));
 	log_info("prompt.pending", "session=%s turn=%s prompt=%s tool=%s", t->session->log.id,
-		 t->ref->id, id, log_safe(c->name));
+		 t->ref->id, id, log_word(c->name));
 }
 
 static struct turn_call *call_of_prompt(struct turn *t, const char *prompt_id)

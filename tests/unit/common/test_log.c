@@ -111,6 +111,14 @@ START_TEST(safe_text_has_no_quotes_or_controls_and_an_end)
 }
 END_TEST
 
+/* SEC-5: what stands without quotes can't look like another field */
+START_TEST(a_word_adds_no_field)
+{
+	log_info("e", "tool=%s ms=1", log_word("x session=ses_other\n<3>y"));
+	ck_assert_str_eq(logged(), "<6>e tool=x?session?ses_other?<3>y ms=1\n");
+}
+END_TEST
+
 START_TEST(four_safe_texts_fit_into_one_line)
 {
 	log_info("e", "%s %s %s %s", log_safe("a"), log_safe("b"), log_safe("c"), log_safe("d"));
@@ -139,6 +147,7 @@ int main(void)
 	tcase_add_test(t, a_line_has_level_who_event_and_fields);
 	tcase_add_test(t, lines_above_the_level_are_not_written);
 	tcase_add_test(t, nothing_breaks_a_line);
+	tcase_add_test(t, a_word_adds_no_field);
 	tcase_add_test(t, a_line_that_is_too_long_is_cut_and_says_so);
 	tcase_add_test(t, safe_text_has_no_quotes_or_controls_and_an_end);
 	tcase_add_test(t, four_safe_texts_fit_into_one_line);
