@@ -32,7 +32,8 @@
 #define LIMIT_HTTP_UNASKED	4		/* ... and then takes this many if nobody did: 800 a second */
 #define LIMIT_HTTP_FRESH_MS	250		/* a connection made just before we go down has this to send its request */
 #define LIMIT_HTTP_LINGER_MS	2000		/* a closing connection waits for the peer to read our answer */
-#define LIMIT_HTTP_LINGER	(1024 * 1024)	/* ... and throws away up to this many bytes meanwhile */
+#define LIMIT_HTTP_LINGER	(64 * 1024 * 1024) /* ... and throws away up to this many bytes meanwhile: who sends
+						 * a body far over the limit, and reads only behind it, hears 413 */
 
 /* --- serving processes (streamerd) --- */
 #define LIMIT_PROCESSES		32	/* of one streamerd: more than a machine with as many cores can feed */
@@ -86,6 +87,8 @@
 #define LIMIT_BUS_LOW		(1024 * 1024) /* ... until so few are left: still several writes ahead */
 #define LIMIT_BUS_BURST		128	/* requests taken from one streamerd in a pass: each may wait for the
 					 * commit, and all of those are answered at once behind it */
+#define LIMIT_WORKER_WAIT_MS	2000	/* a request whose worker is away waits so long for its successor: a
+					 * restart takes a tenth of it. Then 503 */
 #define LIMIT_CALL_MS		10000		/* a streamerd request that no worker answers: 503 */
 #define LIMIT_BUS_RETRY_MIN_MS	50		/* streamerd tries a lost worker again after this ... */
 #define LIMIT_BUS_RETRY_MAX_MS	2000		/* ... doubling to this: a restart is noticed soon */

@@ -93,6 +93,13 @@ def test_a_body_at_the_limit_passes_and_one_byte_more_does_not(t):
             tap.eq(t.wait_idle(r.json()["session_id"])["content"], "big", "answer")
 
 
+def test_a_client_that_reads_only_behind_a_body_far_too_large_hears_413(t):
+    """API-2"""
+    with http.Connection(t.port, timeout=30) as c:
+        r = c.request("POST", "/v1/messages", b'{"content":"' + b"x" * (24 * LIMIT_BODY) + b'"}')
+        tap.eq((r.status, r.error()["code"]), (413, "too_large"), f"{r}")
+
+
 def test_the_media_type_must_be_json(t):
     """API-2"""
     before = t.log.counts()
