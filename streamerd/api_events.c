@@ -22,6 +22,7 @@ struct stream {
 	struct app *app;
 	struct http_request *req;
 	struct join *join; /* owned by its feed; ends with one of the callbacks below */
+	struct visit visit;
 };
 
 static int on_accept(void *arg, struct buf *head)
@@ -40,7 +41,9 @@ static void on_refuse(void *arg, enum fault fault)
 {
 	auto_free struct stream *s = arg;
 
-	reply_fault(s->app->options, s->req, fault, NULL, NULL);
+	http_on_gone(s->req, NULL, NULL);
+	if (fault != FAULT_WORKER_UNAVAILABLE || !parked_add(s->app->parked, s->req, &s->visit))
+		reply_fault(s->app->options, s->req, fault, NULL, NULL);
 }
 
 static void on_nothing(void *arg)
@@ -87,15 +90,19 @@ void api_events(struct app *app, struct http_request *req, const struct call_inf
 		return;
 	}
 	if (http_method(req) == HTTP_HEAD) {
-		app_forward_then(app, req, backend_worker_of(app->backend, id), &m, answer_head);
+		app_forward_then(app, req, info, backend_worker_of(app->backend, id), &m,
+				 answer_head);
 		return;
 	}
+	if (app_waits(app, req, info, backend_worker_of(app->backend, id)))
+		return;
 	if (!cursor.n)
 		cursor = http_query(req, "last_event_id");
 	s = calloc(1, sizeof(*s));
 	REQUIRE(s);
 	s->app = app;
 	s->req = req;
+	s->visit = *info->visit;
 	r.has_cursor = cursor.n > 0;
 	r.cursor = cursor;
 	r.until_idle = until.p != NULL;

@@ -83,6 +83,6 @@ void api_send_message(struct app *app, struct http_request *req, const struct ca
 		msg.send_message.idempotency_key = key;
 		msg.send_message.fingerprint = (struct str){(const char *)hash, sizeof(hash)};
 	}
-	app_forward(app, req, choose_worker(app, &m, info->owner, key), &msg, 202);
+	app_forward(app, req, info, choose_worker(app, &m, info->owner, key), &msg, 202);
 	message_body_fini(&m);
 }

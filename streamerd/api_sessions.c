@@ -67,7 +67,7 @@ void api_list_sessions(struct app *app, struct http_request *req, const struct c
 
 	if (take_limit(app, req, &m.list_sessions.limit) &&
 	    take_cursor(app, req, "cursor", &m.list_sessions.cursor))
-		app_forward(app, req, backend_pick(app->backend), &m, 200);
+		app_forward(app, req, info, backend_pick(app->backend), &m, 200);
 }
 
 void api_get_session(struct app *app, struct http_request *req, const struct call_info *info)
@@ -77,7 +77,7 @@ void api_get_session(struct app *app, struct http_request *req, const struct cal
 			.get_session = {.owner = info->owner, .session_id = id}};
 
 	if (has_session(app, req, id))
-		app_forward(app, req, owner_of(app, id), &m, 200);
+		app_forward(app, req, info, owner_of(app, id), &m, 200);
 }
 
 void api_delete_session(struct app *app, struct http_request *req, const struct call_info *info)
@@ -87,7 +87,7 @@ void api_delete_session(struct app *app, struct http_request *req, const struct 
 			.delete_session = {.owner = info->owner, .session_id = id}};
 
 	if (has_session(app, req, id))
-		app_forward(app, req, owner_of(app, id), &m, 204);
+		app_forward(app, req, info, owner_of(app, id), &m, 204);
 }
 
 void api_list_messages(struct app *app, struct http_request *req, const struct call_info *info)
@@ -98,7 +98,7 @@ void api_list_messages(struct app *app, struct http_request *req, const struct c
 
 	if (has_session(app, req, id) && take_limit(app, req, &m.list_messages.limit) &&
 	    take_cursor(app, req, "before", &m.list_messages.before))
-		app_forward(app, req, owner_of(app, id), &m, 200);
+		app_forward(app, req, info, owner_of(app, id), &m, 200);
 }
 
 void api_snapshot(struct app *app, struct http_request *req, const struct call_info *info)
@@ -108,7 +108,7 @@ void api_snapshot(struct app *app, struct http_request *req, const struct call_i
 			.get_snapshot = {.owner = info->owner, .session_id = id}};
 
 	if (has_session(app, req, id))
-		app_forward(app, req, owner_of(app, id), &m, 200);
+		app_forward(app, req, info, owner_of(app, id), &m, 200);
 }
 
 void api_abort(struct app *app, struct http_request *req, const struct call_info *info)
@@ -125,7 +125,7 @@ void api_abort(struct app *app, struct http_request *req, const struct call_info
 		return;
 	}
 	m.abort.turn_id = body.turn_id;
-	app_forward(app, req, owner_of(app, id), &m, 202);
+	app_forward(app, req, info, owner_of(app, id), &m, 202);
 	abort_body_fini(&body);
 }
 
@@ -150,6 +150,6 @@ void api_resolve_prompt(struct app *app, struct http_request *req, const struct 
 		return;
 	}
 	m.resolve_prompt.answer = (struct str){body.text.data, body.text.len};
-	app_forward(app, req, owner_of(app, id), &m, 200);
+	app_forward(app, req, info, owner_of(app, id), &m, 200);
 	answer_body_fini(&body);
 }

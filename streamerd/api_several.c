@@ -89,7 +89,7 @@ void api_events_of_several(struct app *app, struct http_request *req, const stru
 	else if (http_method(req) == HTTP_HEAD)
 		reply_with(app->options, req, 200, "text/event-stream",
 			   "Cache-Control: no-cache, no-transform\r\n", str_of(""));
-	else
+	else if (!app_waits(app, req, info, -1))
 		begin(app, req, &r);
 	stream_query_fini(&q);
 }

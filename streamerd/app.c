@@ -134,12 +134,19 @@ static const char *authenticate(struct app *app, struct http_request *req,
 	return "the ticket is not good, or not any more";
 }
 
+void app_again(void *arg, struct http_request *req, const struct visit *v)
+{
+	struct call_info info = {.owner = str_of(v->owner), .visit = v};
+
+	memcpy(info.params, v->params, sizeof(info.params));
+	v->route->fn(arg, req, &info);
+}
+
 static void on_request(void *arg, struct http_request *req)
 {
 	struct app *app = arg;
-	struct call_info info = {0};
 	struct route_match match;
-	char owner[LIMIT_OWNER + 1];
+	struct visit visit;
 	const char *why;
 	enum fault fault = check_guard(app, req);
 
@@ -158,16 +165,17 @@ static void on_request(void *arg, struct http_request *req)
 		return;
 	}
 	http_set_note(req, match.route->pattern);
+	visit = (struct visit){.route = match.route,
+			       .until = clock_mono_ms() + LIMIT_WORKER_WAIT_MS};
+	memcpy(visit.params, match.params, sizeof(visit.params));
 	if (match.route->auth != ROUTE_OPEN) {
-		why = authenticate(app, req, &match, owner);
+		why = authenticate(app, req, &match, visit.owner);
 		if (why) {
 			answer_unauthorized(app, req, why);
 			return;
 		}
-		info.owner = str_of(owner);
 	}
-	memcpy(info.params, match.params, sizeof(info.params));
-	match.route->fn(app, req, &info);
+	app_again(app, req, &visit);
 }
 
 static void on_refuse(void *arg, enum fault fault, const char *detail, struct buf *body)
@@ -207,7 +215,10 @@ const struct http_ops app_http_ops = {on_request, on_refuse, on_answered, on_yie
 
 static void on_up(void *arg, unsigned worker)
 {
-	hub_on_up(((struct app *)arg)->hub, worker);
+	struct app *app = arg;
+
+	hub_on_up(app->hub, worker);
+	parked_wake(app->parked);
 }
 
 static void on_down(void *arg, unsigned worker)
@@ -234,7 +245,23 @@ struct forwarded {
 	app_done_fn done; /* or NULL: status */
 	int status;
 	char session_id[LIMIT_ID + 1]; /* for a snapshot */
+	unsigned worker;
+	struct visit visit;
 };
+
+/* Reading twice does no harm. */
+static bool only_reads(const struct http_request *req)
+{
+	return http_method(req) == HTTP_GET || http_method(req) == HTTP_HEAD;
+}
+
+bool app_waits(struct app *app, struct http_request *req, const struct call_info *info, int worker)
+{
+	bool is_up = worker < 0 ? backend_pick(app->backend) >= 0
+				: backend_is_up(app->backend, (unsigned)worker);
+
+	return !is_up && parked_add(app->parked, req, info->visit);
+}
 
 static void reply_snapshot(const struct forwarded *f, const struct msg_snapshot *s)
 {
@@ -256,6 +283,9 @@ static void on_forwarded(void *arg, const struct msg *answer, enum fault why)
 	auto_free struct forwarded *f = arg;
 	const struct options *o = f->app->options;
 
+	if (!answer && only_reads(f->req) && !backend_is_up(f->app->backend, f->worker) &&
+	    parked_add(f->app->parked, f->req, &f->visit))
+		return;
 	if (!answer) {
 		stats->bus_timeouts++;
 		reply_fault(o, f->req, why, NULL, NULL);
@@ -282,13 +312,21 @@ static void on_forwarded(void *arg, const struct msg *answer, enum fault why)
 	}
 }
 
-static void forward(struct app *app, struct http_request *req, int worker, struct msg *m,
-		    app_done_fn done, int status)
+static void forward(struct app *app, struct http_request *req, const struct call_info *info,
+		    int worker, struct msg *m, app_done_fn done, int status)
 {
-	struct forwarded *f = calloc(1, sizeof(*f));
+	struct forwarded *f;
 
+	if (app_waits(app, req, info, worker))
+		return;
+	f = calloc(1, sizeof(*f));
 	REQUIRE(f);
-	*f = (struct forwarded){.app = app, .req = req, .done = done, .status = status};
+	*f = (struct forwarded){.app = app,
+				.req = req,
+				.done = done,
+				.status = status,
+				.worker = (unsigned)worker,
+				.visit = *info->visit};
 	if (m->type == MSG_GET_SNAPSHOT) {
 		REQUIRE(m->get_snapshot.session_id.n <= LIMIT_ID);
 		memcpy(f->session_id, m->get_snapshot.session_id.p, m->get_snapshot.session_id.n);
@@ -299,13 +337,14 @@ static void forward(struct app *app, struct http_request *req, int worker, struc
 	reply_fault(app->options, req, FAULT_WORKER_UNAVAILABLE, NULL, NULL);
 }
 
-void app_forward(struct app *app, struct http_request *req, int worker, struct msg *m, int status)
+void app_forward(struct app *app, struct http_request *req, const struct call_info *info,
+		 int worker, struct msg *m, int status)
 {
-	forward(app, req, worker, m, NULL, status);
+	forward(app, req, info, worker, m, NULL, status);
 }
 
-void app_forward_then(struct app *app, struct http_request *req, int worker, struct msg *m,
-		      app_done_fn done)
+void app_forward_then(struct app *app, struct http_request *req, const struct call_info *info,
+		      int worker, struct msg *m, app_done_fn done)
 {
-	forward(app, req, worker, m, done, 200);
+	forward(app, req, info, worker, m, done, 200);
 }

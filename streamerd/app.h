@@ -14,6 +14,7 @@
 #include "streamerd/http/http.h"
 #include "streamerd/hub.h"
 #include "streamerd/options.h"
+#include "streamerd/parked.h"
 #include "streamerd/route.h"
 #include "streamerd/tickets.h"
 
@@ -26,12 +27,14 @@ struct app {
 	struct backend *backend;  /* owned */
 	struct hub *hub;	  /* owned */
 	struct http_server *http; /* owned */
+	struct parked *parked;	  /* owned */
 };
 
 /* What a handler is told besides the request. */
 struct call_info {
 	struct str owner; /* borrowed during the call; empty on open routes */
 	struct str params[ROUTE_PARAMS];
+	const struct visit *visit; /* borrowed during the call */
 };
 
 extern const struct http_ops app_http_ops;	 /* arg: struct app */
@@ -43,15 +46,24 @@ int app_load(const char *file, struct options **ret_options, struct auth **ret_a
 
 /* --- for handlers --- */
 
+/* Hands a request to its handler once more: what parked_new() takes. arg: struct app */
+void app_again(void *arg, struct http_request *req, const struct visit *v);
+/*
+ * Is a worker (-1: any) away, and may the request wait for it? True: it is not the handler's any
+ * more, which will be called anew.
+ */
+bool app_waits(struct app *app, struct http_request *req, const struct call_info *info, int worker);
 /*
  * Sends m to a worker and the answer to the client: `status` with the worker's document, or the
- * fault's. worker -1: nobody is there to ask.
+ * fault's. worker -1: nobody is there to ask. What can't be sent waits (app_waits()); what was sent
+ * to a worker that then dies is asked once more if it only reads.
  */
-void app_forward(struct app *app, struct http_request *req, int worker, struct msg *m, int status);
+void app_forward(struct app *app, struct http_request *req, const struct call_info *info,
+		 int worker, struct msg *m, int status);
 /* The same, but `done` answers when the worker has said yes. */
 typedef void (*app_done_fn)(struct app *app, struct http_request *req, const struct msg *answer);
-void app_forward_then(struct app *app, struct http_request *req, int worker, struct msg *m,
-		      app_done_fn done);
+void app_forward_then(struct app *app, struct http_request *req, const struct call_info *info,
+		      int worker, struct msg *m, app_done_fn done);
 
 /* --- handlers --- */
 void api_send_message(struct app *app, struct http_request *req, const struct call_info *info);

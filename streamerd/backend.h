@@ -3,7 +3,7 @@
  *
  * How many workers there are is learnt from the first one's hello. A link that is lost is tried
  * again with back-off (50 ms doubling to 2 s) for ever. While a link is down its requests fail at
- * once; nothing is queued for a worker that is not there.
+ * once; nothing is queued here for a worker that is not there (whole HTTP requests wait: parked.h).
  */
 #pragma once
 

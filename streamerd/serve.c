@@ -109,6 +109,7 @@ static void drain(struct process *p)
 
 	p->drain_ticks = DRAIN_MS / 10;
 	http_server_drain(p->app.http);
+	parked_drain(p->app.parked);
 	hub_drain(p->app.hub);
 	(void)event_add(p->drained, &tick);
 }
@@ -270,6 +271,7 @@ static void start(struct process *p, const struct serve_setup *setup)
 	auto_free struct http_net *proxies = proxies_of(o);
 
 	app->tickets = tickets_new(shared_tickets(), shared_quota());
+	app->parked = parked_new(app->base, app_again, app);
 	app->hub = hub_new(app->base, on_viewer_ended, app);
 	app->backend = backend_new(app->base, o->bus_dir, setup->peer_uid, &app_backend_ops, app);
 	hub_set_backend(app->hub, app->backend);
@@ -295,6 +297,7 @@ static void stop(struct process *p)
 		event_free(p->signals[i]);
 	hub_free(app->hub);
 	backend_free(app->backend);
+	parked_free(app->parked);
 	http_server_free(app->http);
 	tickets_free(app->tickets);
 }

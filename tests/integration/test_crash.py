@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
+import struct
 import subprocess
 import threading
 import time
 
-from lib import sse, tap, upstream
+from lib import http, sse, tap, upstream
 from lib.daemons import Stack
 from lib.db import Log, frame_data
 from lib.upstream import Upstream, chunk
@@ -104,6 +106,51 @@ def test_a_killed_worker_takes_nothing_with_it(t):
     settle(t, turns, watchers)
     for turn in turns:
         still_works(t, turn["session_id"])
+
+
+def test_who_asks_while_a_worker_is_replaced_waits_for_its_successor(t):
+    """DUR-6, FAF-2, FAF-3"""
+    patience = 2.0  # LIMIT_WORKER_WAIT_MS
+    with Stack(t.up, workers=1) as s:
+        sid = s.say(s.up.on("before", upstream.text("stored")))["session_id"]
+        s.wait_idle(sid)
+        s.up.on("asked in between", upstream.text("yes"))
+        base = f"/v1/sessions/{sid}"
+        calls = [("GET", base, None), ("GET", f"{base}/snapshot", None), ("GET", f"{base}/messages", None),
+                 ("GET", "/v1/sessions", None), ("HEAD", f"{base}/events", None),
+                 ("GET", f"{base}/events?until=idle", None), ("GET", f"/v1/events?sessions={sid}", None),
+                 ("POST", "/v1/messages", {"content": "asked in between"})]
+        got = {}
+
+        def ask(call):
+            began = time.monotonic()
+            with http.Connection(s.port, timeout=30) as c:
+                c.send(http.head(*call[:2], s.port, None, call[2] and json.dumps(call[2]).encode()))
+                if call[2]:
+                    c.send(json.dumps(call[2]).encode())
+                status = http.read_head(c.reader, time.monotonic() + 30)[1]
+                got[call[:2]] = (status, time.monotonic() - began)
+
+        os.kill(s.chatd.pid, signal.SIGSTOP)  # so that the worker stays away until everybody has asked
+        s.kill_workers()
+        asking = [threading.Thread(target=ask, args=(c,)) for c in calls]
+        for a in asking:
+            a.start()
+        with http.Connection(s.port) as left:  # who leaves while it waits has started nothing
+            body = b'{"content":"nobody waits for this"}'
+            left.send(http.head("POST", "/v1/messages", s.port, None, body) + body)
+            tap.eq(s.call("GET", "/healthz").status, 200, "asked later, so the message has been read")
+            left.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        until(lambda: s.streamerd.log().count("status=0") == 1, "the one that left is noticed")
+        os.kill(s.chatd.pid, signal.SIGCONT)
+        for a in asking:
+            a.join()
+        assert len(got) == len(calls), got
+        for call, (status, took) in got.items():
+            # a machine on which a restart takes longer may say so, but not before
+            assert status in (200, 202) or (status == 503 and took >= patience), f"{call}: {status} after {took:.2f} s"
+        s.wait_ready()
+        tap.eq(s.log.one("SELECT count(*) FROM messages WHERE content LIKE '%nobody waits%'"), 0, "started for nobody")
 
 
 def test_what_was_accepted_is_there_after_a_kill_at_any_moment(t):
