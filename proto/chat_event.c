@@ -38,6 +38,12 @@ static int is_notice(const struct chat_event *e)
 	return e->seq == 0 && e->type != CHAT_EVENT_SNAPSHOT;
 }
 
+bool chat_event_is_beginning(enum chat_event_type type)
+{
+	return type == CHAT_EVENT_RESPONSE_START || type == CHAT_EVENT_TURN_RESUMED ||
+	       type == CHAT_EVENT_SESSION_CLEARED;
+}
+
 void chat_event_add_json(struct buf *b, const struct chat_event *e)
 {
 	char iso[CLOCK_ISO_LEN + 1];

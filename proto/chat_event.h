@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buf.h"
@@ -54,6 +55,8 @@ int chat_event_type_of(const char *name);   /* -1 if unknown */
 
 /* Appends the JSON object that a viewer reads: common members, then the payload's. */
 void chat_event_add_json(struct buf *b, const struct chat_event *e);
+/* Is it one that makes a session of interest to somebody who looks at all of them? */
+bool chat_event_is_beginning(enum chat_event_type type);
 /* Appends the SSE frame: id, event, one data line, blank line. */
 void chat_event_add_frame(struct buf *b, const struct chat_event *e);
 

@@ -29,12 +29,15 @@
  *                 replayed: events as a bin of concatenated records (see replay.h), or fault
  *                 bad_field with a `reason` why that cursor can't be served: too_old, unknown,
  *                 ahead, other_history.
- *   watch_owner   the reply's body is {"active":[id…],"changed":[id…]}: of the owner's sessions
- * that this worker has, those that run or wait, and those that changed at `since` (Unix ms; 0: none
- * are asked for) or later. From the reply on each event with which a session of that owner begins
- * or ends to be (a turn starts or is resumed, it is deleted) is also sent as `activity`, with the
- * watcher's number `sub`. Asked again with the same number it only answers. activity      the
- * committed event; behind the `event` of it, if there is one.
+ *   watch_owner   the reply's body is {"active":[id,...],"changed":[id,...]}: of the owner's
+ *                 sessions that this worker has, those that run or wait, and those that changed at
+ *                 `since` (Unix ms; 0: none are asked for) or later. From the reply on each event
+ *                 with which a session of that owner begins or ends to be (a turn starts or is
+ *                 resumed, it is deleted) is also sent as `activity`, with the watcher's number
+ *                 `sub`; and, with {} for payload, each that changes how it stands in a list: a
+ *                 turn ends or is queued, a prompt is resolved, and as prompt_pending, once its row
+ *                 says so, that it waits. Asked again with the same number it only answers.
+ *   activity      the committed event; behind the `event` of it, if there is one.
  */
 #pragma once
 

@@ -79,7 +79,7 @@ void api_events_of_several(struct app *app, struct http_request *req, const stru
 	if (!cursors.n)
 		cursors = http_query(req, "last_event_id");
 	field = stream_query_parse(http_query(req, "sessions"), cursors, http_query(req, "since"),
-				   &q, &why);
+				   http_query(req, "changes"), &q, &why);
 	if (!field && http_query(req, "until").p) {
 		field = "until";
 		why = "until is for the stream of one session";

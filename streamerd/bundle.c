@@ -106,6 +106,14 @@ static struct member *show(struct bundle *b, struct str session_id)
 	return m;
 }
 
+void bundle_changed(struct bundle *b)
+{
+	if (b->is_all || b->owes_changes)
+		return;
+	b->owes_changes = true;
+	bundle_mark(b);
+}
+
 void bundle_follow(struct bundle *b, struct str session_id, bool busy)
 {
 	struct feed *f = hub_feed(b->hub, watched_name(b->watched), session_id, false);
@@ -163,7 +171,8 @@ void bundles_on_activity(struct bundles *all, const struct msg_activity *a)
 			m->bundle->stamp = all->stamp;
 	}
 	TAILQ_FOREACH (b, list, of_watched) {
-		if (b->stamp == all->stamp)
+		bundle_changed(b);
+		if (!b->is_all || !chat_event_is_beginning(a->type) || b->stamp == all->stamp)
 			continue; /* its feed brings it */
 		if (a->type == CHAT_EVENT_SESSION_CLEARED) {
 			say_cleared(b, a);
@@ -207,7 +216,10 @@ enum fault bundle_join(struct hub *h, const struct bundle_request *r, struct bun
 	stats->joins++;
 	for (size_t i = 0; i < q->n; i++)
 		follow_named(b, r->owner, &q->sessions[i]);
-	if (!q->is_list) {
+	b->is_all = !q->is_list;
+	if (q->has_changes)
+		watches_join(all->watches, b, r->owner, 0);
+	if (b->is_all) {
 		if (!since && q->is_returning)
 			since = clock_wall_ms() - LIMIT_SINCE_RETURN_MS;
 		watches_join(all->watches, b, r->owner, since ? since - LIMIT_SINCE_OVERLAP_MS : 0);
@@ -266,8 +278,10 @@ static enum fault judge(const struct bundle *b, bool *ret_yes)
 	enum fault fault = FAULT_SESSION_NOT_FOUND;
 	const struct member *m;
 
-	*ret_yes = false;
-	if (b->watched) {
+	*ret_yes = b->watched && !b->is_all; /* whatever becomes of those it names */
+	if (*ret_yes)
+		return FAULT_NONE;
+	if (b->is_all) {
 		*ret_yes = b->asks == 0 && b->has_heard;
 		return b->asks == 0 && !b->has_heard ? b->fault : FAULT_NONE;
 	}

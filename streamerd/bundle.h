@@ -4,7 +4,8 @@
  *
  * A bundle is to several feeds what a viewer is to one, and its rules are a viewer's: no bytes are
  * kept for it, what its socket does not take stays in the blocks or in the log. It shows a list of
- * sessions, or all of an owner's (watches.h says which those are).
+ * sessions, or all of an owner's (watches.h says which those are). One with a list may also say
+ * whenever something changed in any of the owner's sessions, without saying what: one bit is owed.
  */
 #pragma once
 
@@ -49,10 +50,10 @@ struct bundle {
 	struct event ev;		/* owned, once accepted */
 	TAILQ_ENTRY(bundle) link;	/* in its slot of the wheel */
 	TAILQ_ENTRY(bundle) marked;	/* to be settled */
-	TAILQ_ENTRY(bundle) of_watched; /* if it shows all */
+	TAILQ_ENTRY(bundle) of_watched; /* if it watches */
 	struct hub *hub;		/* borrowed */
 	uint64_t owner;			/* a count taken */
-	struct watched *watched;	/* NULL: it shows a list */
+	struct watched *watched;	/* NULL: it does not */
 	const struct join_ops *ops;	/* until it is accepted */
 	void *arg;
 	TAILQ_HEAD(, member) members; /* owned */
@@ -72,7 +73,9 @@ struct bundle {
 	uint8_t slot;
 	uint8_t comment_left; /* bytes of a heartbeat still to send */
 	bool is_accepted, is_blocked, is_marked;
-	bool is_full; /* something that runs is not shown for want of room */
+	bool is_all;	   /* it shows all */
+	bool owes_changes; /* something changed that it has not been told of */
+	bool is_full;	   /* something that runs is not shown for want of room */
 	bool knows_full;
 };
 TAILQ_HEAD(bundle_list, bundle);
@@ -112,6 +115,8 @@ bool bundle_notice(struct bundle *b, struct str frame);
 /* Shows the session from now on, if there is room. busy: its turn runs or waits. */
 void bundle_follow(struct bundle *b, struct str session_id, bool busy);
 void bundle_mark(struct bundle *b);
+/* Something changed in a session of the owner's: told if it wants to be. */
+void bundle_changed(struct bundle *b);
 
 /* --- between bundle.c, bundle_send.c and member.c --- */
 enum member_look {

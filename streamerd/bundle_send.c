@@ -157,6 +157,39 @@ static ssize_t sent(struct bundle *b, ssize_t n)
 	return n;
 }
 
+/* An unnumbered frame: 1 it was sent, 0 the socket is full, -1 the bundle has ended. */
+static int say(struct bundle *b, struct str frame)
+{
+	ssize_t n = sent(b, send(b->fd, frame.p, frame.n, MSG_NOSIGNAL | MSG_DONTWAIT));
+
+	if (n == (ssize_t)frame.n)
+		return 1;
+	if (n == 0)
+		return 0;
+	/* a part of it can't be completed later: nobody keeps it */
+	bundle_end(b, n < 0 ? VIEWER_LEFT : VIEWER_LAGGED);
+	return -1;
+}
+
+/* Behind all that there is: whoever reads a list on it then finds no less than it has been sent. */
+static void say_changes(struct bundle *b)
+{
+	struct chat_event e = {.ts = clock_wall_ms(),
+			       .type = CHAT_EVENT_WARNING, /* like one: in no log */
+			       .payload = str_of("{}")};
+	auto_buf struct buf frame = BUF_INIT;
+	int said;
+
+	buf_adds(&frame, "event: sessions_changed\ndata: ");
+	chat_event_add_json(&frame, &e);
+	buf_adds(&frame, "\n\n");
+	said = say(b, (struct str){frame.data, frame.len});
+	if (said > 0)
+		b->owes_changes = false;
+	else if (said == 0)
+		set_blocked(b, true);
+}
+
 void bundle_push(struct bundle *b)
 {
 	struct pieces p;
@@ -188,6 +221,8 @@ void bundle_push(struct bundle *b)
 		return;
 	}
 	set_blocked(b, false);
+	if (b->owes_changes && bundle_takes_notice(b))
+		say_changes(b);
 }
 
 bool bundle_takes_notice(const struct bundle *b)
@@ -197,17 +232,7 @@ bool bundle_takes_notice(const struct bundle *b)
 
 bool bundle_notice(struct bundle *b, struct str frame)
 {
-	ssize_t n;
-
-	if (!bundle_takes_notice(b))
-		return false;
-	n = sent(b, send(b->fd, frame.p, frame.n, MSG_NOSIGNAL | MSG_DONTWAIT));
-	if (n == (ssize_t)frame.n)
-		return true;
-	/* a part of it can't be completed later: nobody keeps it */
-	if (n != 0)
-		bundle_end(b, n < 0 ? VIEWER_LEFT : VIEWER_LAGGED);
-	return false;
+	return bundle_takes_notice(b) && say(b, frame) > 0;
 }
 
 void bundle_heartbeat(struct bundle *b, int64_t now)

@@ -154,12 +154,17 @@ static int read_time(struct str s, int64_t *ret)
 }
 
 const char *stream_query_parse(struct str sessions, struct str cursors, struct str since,
-			       struct stream_query *ret, const char **ret_why)
+			       struct str changes, struct stream_query *ret, const char **ret_why)
 {
 	*ret = (struct stream_query){.is_list = sessions.p != NULL};
 	ret->sessions = calloc(LIMIT_BUNDLE_SESSIONS, sizeof(*ret->sessions));
 	REQUIRE(ret->sessions);
-	if (sessions.p) {
+	if (changes.p && (!sessions.p || !str_eq(changes, "1"))) {
+		*ret_why = "changes must be 1, and goes with sessions";
+		return "changes";
+	}
+	ret->has_changes = changes.p != NULL;
+	if (sessions.n > 0 || (sessions.p && !ret->has_changes)) {
 		*ret_why = read_sessions(sessions, ret);
 		if (*ret_why)
 			return "sessions";

@@ -1,10 +1,10 @@
 /*
  * watches.c - in which sessions of an owner something happens. See watches.h.
  *
- * For each owner with bundles that show all, and each worker, there is a watch: a number under
- *which the worker tells of what begins. A bundle that comes asks each worker under that number for
- *what is at work and what has changed since it was last here; its answers concern that bundle
- *alone.
+ * For each owner with bundles that show all or tell of changes, and each worker, there is a watch:
+ *a number under which the worker tells of what begins. A bundle that comes asks each worker under
+ *that number for what is at work and what has changed since it was last here; its answers concern
+ *that bundle alone.
  *
  *	owed == 0   what begins is told, and nothing was missed
  *	owed > 0    something since then was, for a worker was away or failed: it is asked for all
@@ -115,13 +115,28 @@ static void follow_each(struct ask *a, json_t *ids, bool busy)
 
 		if (!id.p || !id_is_plausible(id.p, id.n))
 			continue;
-		if (a->bundle) {
+		if (a->bundle && a->bundle->is_all)
 			bundle_follow(a->bundle, id, busy);
+		if (a->bundle)
 			continue;
+		TAILQ_FOREACH (b, &a->owner->bundles, of_watched) {
+			if (b->is_all)
+				bundle_follow(b, id, busy);
 		}
-		TAILQ_FOREACH (b, &a->owner->bundles, of_watched)
-			bundle_follow(b, id, busy);
 	}
+}
+
+/* Nothing is missed from now on; what changed before, nobody knows. */
+static void tell_of_changes(struct ask *a)
+{
+	struct bundle *b;
+
+	if (a->bundle) {
+		bundle_changed(a->bundle);
+		return;
+	}
+	TAILQ_FOREACH (b, &a->owner->bundles, of_watched)
+		bundle_changed(b);
 }
 
 static bool take_list(struct ask *a, struct str body)
@@ -135,6 +150,7 @@ static bool take_list(struct ask *a, struct str body)
 	}
 	follow_each(a, active, true);
 	follow_each(a, changed, false);
+	tell_of_changes(a);
 	return true;
 }
 

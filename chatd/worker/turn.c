@@ -21,6 +21,7 @@
 #include "chatd/worker/owners.h"
 #include "chatd/worker/queue.h"
 #include "chatd/worker/turn_impl.h"
+#include "chatd/worker/watch.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -455,6 +456,7 @@ static void on_waiting(void *arg, bool ok)
 	}
 	t->session->turn = NULL;
 	t->session->waiting = true;
+	watch_tell_waiting(t->session);
 	turn_free(t);
 }
 

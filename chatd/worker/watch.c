@@ -2,9 +2,10 @@
  * watch.c - streamerds that want to know in which sessions of an owner something begins. See
  * watch.h.
  *
- * One entry for each owner and streamerd, however many people watch there. What is told is one
- * message a turn, of the event that begins it; everything else of a session goes to those who then
- * subscribe. Nothing is kept for a streamerd that is away: it asks for the list when it is back.
+ * One entry for each owner and streamerd, however many people watch there. What is told is a few
+ * messages a turn: of the event that begins it, with its payload, and, without, of what changes how
+ * the session stands in a list; everything else goes to those who then subscribe. Nothing is kept
+ * for a streamerd that is away: it asks for the list when it is back.
  */
 #include "chatd/worker/watch.h"
 
@@ -13,6 +14,7 @@
 
 #include "chatd/worker/link.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/require.h"
 #include "proto/shard.h"
 
@@ -92,20 +94,19 @@ void watch_end_all(struct link *l)
 	end(link_worker(l), l, NULL);
 }
 
-/* What makes a session one that somebody who looks at all of them wants to see. */
-static bool is_beginning(enum chat_event_type type)
+/* That a session waits is known when its row says so: watch_tell_waiting(). */
+static bool changes_a_list(enum chat_event_type type)
 {
-	return type == CHAT_EVENT_RESPONSE_START || type == CHAT_EVENT_TURN_RESUMED ||
-	       type == CHAT_EVENT_SESSION_CLEARED;
+	return type == CHAT_EVENT_RESPONSE_END || type == CHAT_EVENT_ABORTED ||
+	       type == CHAT_EVENT_ERROR || type == CHAT_EVENT_TURN_QUEUED ||
+	       type == CHAT_EVENT_PROMPT_RESOLVED;
 }
 
-void watch_tell(struct session *s, const struct chat_event *e)
+static void tell(struct session *s, const struct chat_event *e)
 {
 	struct watched_owner *o;
 	struct owner_watch *x;
 
-	if (!s->worker->watched || !is_beginning(e->type))
-		return;
 	o = find(s->worker, str_of(s->owner));
 	if (!o)
 		return;
@@ -124,6 +125,32 @@ void watch_tell(struct session *s, const struct chat_event *e)
 
 		link_send(x->link, &m);
 	}
+}
+
+void watch_tell(struct session *s, const struct chat_event *e)
+{
+	struct chat_event bare = *e;
+
+	if (!s->worker->watched || !e->seq)
+		return;
+	bare.payload = str_of("{}");
+	if (chat_event_is_beginning(e->type))
+		tell(s, e);
+	else if (changes_a_list(e->type))
+		tell(s, &bare);
+}
+
+void watch_tell_waiting(struct session *s)
+{
+	struct chat_event e = {.turn_id = str_of(s->last_turn_id),
+			       .generation = s->generation,
+			       .seq = s->last_seq,
+			       .ts = clock_wall_ms(),
+			       .type = CHAT_EVENT_PROMPT_PENDING,
+			       .payload = str_of("{}")};
+
+	if (s->worker->watched)
+		tell(s, &e);
 }
 
 /* Those of the list that are ours. Takes the list over; NULL if it is. */

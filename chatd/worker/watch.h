@@ -13,6 +13,8 @@ void watch_end_all(struct link *l);	      /* the link goes */
 
 /* Tells who watches the session's owner, if e is an event with which something begins or ends. */
 void watch_tell(struct session *s, const struct chat_event *e);
+/* The session waits for a person from now on, and its row says so. */
+void watch_tell_waiting(struct session *s);
 
 /*
  * {"active":[id…],"changed":[id…]}: which of the owner's sessions that this worker has run or wait,

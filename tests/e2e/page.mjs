@@ -129,6 +129,32 @@ test("the list finds chats, says how they stand, and follows the keyboard (CLI-2
   await answer(page).locator(".outcome.error").waitFor();
 });
 
+test("the list follows what happens elsewhere without asking for it again and again, over the one connection (CLI-2, SDC-12)", async () => {
+  const page = await open();
+  const seen = { lists: 0, streams: 0 };
+  const row = (title) => page.locator("#list a", { hasText: title });
+  await page.locator("#list a, #list-note:not([hidden])").first().waitFor();
+  const send = (message) => page.evaluate(async (body) => (await fetch("/v1/messages", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })).json(), message);
+  const other = await send({ content: "demo: seen from afar" });
+  await row("seen from afar").waitFor();
+  await row("seen from afar").locator(".badge[hidden]").waitFor({ state: "attached" });
+  page.on("request", (r) => {
+    const { pathname } = new URL(r.url());
+    seen.lists += pathname === "/v1/sessions";
+    seen.streams += pathname === "/v1/events" || pathname.endsWith("/events");
+  });
+  await page.waitForTimeout(7000); // longer than it would wait to ask again
+  assert.deepEqual(seen, { lists: 0, streams: 0 }, "requests while nothing happens");
+  const asks = await send({ content: "ask me" });
+  await page.locator(`#list a[data-id="${asks.session_id}"] .badge`, { hasText: "waits for you" }).waitFor();
+  await page.evaluate((id) => fetch("/v1/sessions/" + id + "/abort", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" }), asks.session_id);
+  await page.locator(`#list a[data-id="${asks.session_id}"] .badge[hidden]`).waitFor({ state: "attached" });
+  await page.evaluate((id) => fetch("/v1/sessions/" + id, { method: "DELETE" }), other.session_id);
+  await page.locator(`#list a[data-id="${other.session_id}"]`).waitFor({ state: "detached" });
+  assert.ok(seen.lists >= 3 && seen.lists < 20, seen.lists + " readings");
+  assert.equal(seen.streams, 0, "the connection is the same");
+});
+
 test("a chat is deleted when that is confirmed, and other tabs hear of it (CLI-2, SDC-6)", async () => {
   const page = await open();
   await say(page, "demo: to be deleted");

@@ -34,11 +34,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct str none = {NULL, 0};
 	struct str rest = {(const char *)data, size};
-	struct str sessions = line(&rest), cursors = line(&rest), since = line(&rest);
+	struct str sessions = line(&rest), cursors = line(&rest), since = line(&rest),
+		   changes = line(&rest);
 	struct stream_query q;
 	const char *why = NULL;
-	const char *field = stream_query_parse(sessions.n ? sessions : none, cursors,
-					       since.n ? since : none, &q, &why);
+	const char *field =
+		stream_query_parse(sessions.n ? sessions : none, cursors, since.n ? since : none,
+				   changes.n ? changes : none, &q, &why);
 
 	if (field) {
 		REQUIRE(why && *why);
@@ -46,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	REQUIRE(q.n <= LIMIT_BUNDLE_SESSIONS && q.since >= 0 && q.is_list == (sessions.n > 0));
-	REQUIRE(!q.is_list || q.n > 0);
+	REQUIRE(!q.is_list || q.n > 0 || q.has_changes);
+	REQUIRE(!q.has_changes || q.is_list);
 	for (size_t i = 0; i < q.n; i++) {
 		const struct stream_session *s = &q.sessions[i];
 

@@ -277,6 +277,28 @@ def test_streamerd_killed_and_back(t):
     all_again.close()
 
 
+def test_who_asked_for_it_hears_that_a_list_is_to_be_read_again(t):
+    """CLI-2, API-3, SDC-12"""
+    with Several(t.port, query="?sessions=&changes=1") as v:
+        v.until_changed()
+        turn = t.say(t.up.on("a change", upstream.drip(["a ", "b "], 20)))
+        sid = turn["session_id"]
+        v.until_listed(t, sid, lambda s: s and s["state"] == "processing" and s["title"] == "a change")
+        v.until_listed(t, sid, lambda s: s["state"] == "idle" and s["last_turn"] == "done")
+        t.up.on("it fails", upstream.error(400, {"error": {"message": "no", "type": "bad"}}))
+        t.say("it fails", session_id=sid)
+        v.until_listed(t, sid, lambda s: s["state"] == "idle" and s["last_turn"] == "error")
+        tap.eq(t.call("DELETE", f"/v1/sessions/{sid}").status, 204, "deleted")
+        v.until_listed(t, sid, lambda s: s is None)
+        t.kill_workers()
+        v.until_changed(30)  # who is back does not know what was missed
+        t.wait_ready()
+        tap.eq((v.events, v.states), ([], {}), "nothing is shown but that")
+    for query, field in (("?changes=1", "changes"), ("?sessions=&changes=yes", "changes"), ("?sessions=", "sessions")):
+        r = t.call("GET", "/v1/events" + query)
+        tap.eq((r.status, r.json()["error"]["field"]), (400, field), query)
+
+
 def test_two_owners_never_see_each_other(t):
     """SEC-2, API-1"""
     import test_auth

@@ -8,6 +8,7 @@ import threading
 import time
 
 from lib import http, sse, tap
+from lib.several import Several
 from lib.tools import DIALECTS, OPENAI, ToolStack, ToolUpstream, healthy
 from lib.wait import SCALE, until
 
@@ -34,6 +35,25 @@ def code(response):
 
 def resolved(t, sid):
     return [e["payload"] for e in t.events(sid, "prompt_resolved")]
+
+
+def test_who_has_a_list_is_told_that_a_turn_waits_and_that_it_goes_on(t):
+    """CLI-2, SDC-12"""
+    gate, asks = threading.Event(), D.calls(("c1", "asks__write", json.dumps({"text": "x"})))
+
+    def later(x):
+        gate.wait(20 * SCALE)
+        asks(x)
+
+    t.up.on("for a list", later, D.text("Done."))
+    with Several(t.port, query="?sessions=&changes=1") as v:
+        v.until_changed()
+        sid = t.say("for a list", provider=D.provider)["session_id"]
+        v.until_listed(t, sid, lambda s: s and s["state"] == "processing")
+        gate.set()
+        v.until_listed(t, sid, lambda s: s["state"] == "waiting")
+        tap.eq(t.answer(sid, t.prompts(sid)[0]["id"], {"allow": True}).status, 200, "answer")
+        v.until_listed(t, sid, lambda s: s["state"] == "idle")
 
 
 # --- the long wait ---

@@ -31,13 +31,18 @@ class Several(sse.Viewer):
         lines = dict(headers or {})
         if self.cursors and "Last-Event-ID" not in lines:
             lines["Last-Event-ID"] = ",".join(f"{sid}@{c}" for sid, c in self.cursors.items())
-        super().__init__(port, None, headers=lines,
-                         query=query if query is not None else ("?" + "&".join(words) if words else ""))
+        self.changes = 0
+        self.query = query if query is not None else ("?" + "&".join(words) if words else "")
+        super().__init__(port, None, headers=lines, query=self.query)
 
     def _path(self):
         return "/v1/events"
 
     def _notice(self, name, d):
+        if name == "sessions_changed":
+            assert "changes=1" in self.query and (d["session_id"], d["turn_id"], d["seq"]) == (None, None, None), d
+            self.changes += 1
+            return
         assert (name, d["code"]) in NOTICES and d["seq"] is None, f"an {name} without id: {d}"
         assert name != "error" or d["fatal"] is False, f"a fatal error without id: {d}"
         self.notices.append((name, d["code"], d["session_id"]))
@@ -91,6 +96,24 @@ class Several(sse.Viewer):
         """Reads until each has a cursor."""
         if not set(sids) <= set(self.cursors):
             self.until(lambda e: set(sids) <= set(self.cursors))
+
+    def until_changed(self, timeout=10):
+        """Reads until it was said once more that something changed, and what else is there."""
+        before, deadline = self.changes, time.monotonic() + scaled(timeout)
+        while self.changes == before:
+            assert time.monotonic() < deadline, "no word of a change"
+            try:
+                self.next(0.05)
+            except Late:
+                pass
+
+    def until_listed(self, t, sid, good):
+        """Reads the list of sessions when told to, and never else, until it has this one so (None: does not have it)."""
+        while True:
+            rows = t.call("GET", "/v1/sessions").json()["sessions"]
+            if good(next((s for s in rows if s["id"] == sid), None)):
+                return
+            self.until_changed(20)
 
     def until_gone(self, *sids, timeout=10):
         """Reads until these were said not to be there; that may be a notice, which is no event."""

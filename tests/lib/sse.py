@@ -225,7 +225,7 @@ class Viewer:
             if not self._block:
                 continue
             block, self._block = self._block, []
-            if block[0] in (b"event: error", b"event: warning") and len(block) == 2:
+            if block[0] in (b"event: error", b"event: warning", b"event: sessions_changed") and len(block) == 2:
                 self._notice(block[0][7:].decode(), json.loads(block[1].removeprefix(b"data: ")))
                 continue
             assert len(block) == 3, f"an event of {len(block)} lines: {block!r}"

@@ -8,6 +8,8 @@ import { frame, Locks, refusal, settle, wire, World } from "./lib.mjs";
 const common = (session, seq, more) => ({ session_id: session, turn_id: "t", generation: 1, seq, ts: "2026-01-01T00:00:00.000Z", ...more });
 const fields = { state: "processing", reasoning: "", tool_invocations: [], pending_prompts: [], messages: [], queue: [] };
 
+const changed = frame({ name: "sessions_changed", data: common(null, null, { turn_id: null, generation: 0 }) });
+
 // A server with a log for each session, and a browser with tabs.
 class Browser extends World {
   logs = new Map(); // session → events
@@ -28,13 +30,14 @@ class Browser extends World {
   serve({ url, init }) {
     const at = new URL(url);
     const list = at.searchParams.get("sessions");
-    const asked = list ? list.split(",") : [at.pathname.split("/")[3]];
-    const cursors = new Map(list ? (init.headers["Last-Event-ID"] ?? "").split(",").filter(Boolean).map((c) => c.split("@")) : [[asked[0], at.searchParams.get("last_event_id")]]);
+    const asked = list !== null ? list.split(",").filter(Boolean) : [at.pathname.split("/")[3]];
+    const changes = at.searchParams.get("changes") === "1";
+    const cursors = new Map(list !== null ? (init.headers["Last-Event-ID"] ?? "").split(",").filter(Boolean).map((c) => c.split("@")) : [[asked[0], at.searchParams.get("last_event_id")]]);
     const there = asked.filter((s) => this.logs.has(s));
     if (this.refuse) return this.refuse;
-    if (!there.length) return refusal(404, "session_not_found");
+    if (!there.length && !changes) return refusal(404, "session_not_found");
     const w = wire(init.signal);
-    const stream = { sessions: new Set(there), wire: w };
+    const stream = { sessions: new Set(there), wire: w, changes };
     this.streams.add(stream);
     init.signal.addEventListener("abort", () => this.streams.delete(stream));
     w.send("retry: 1000\n\n");
@@ -44,7 +47,12 @@ class Browser extends World {
       else if (seq) w.send(this.logs.get(s).slice(seq).map(frame).join(""));
       else w.send(frame(this.snapshot(s)));
     }
+    if (changes) w.send(changed);
     return w.response;
+  }
+
+  change() {
+    for (const s of this.streams) if (s.changes) s.wire.send(changed);
   }
 
   say(session, content) {
@@ -94,6 +102,10 @@ class Browser extends World {
         const view = (tab.views[s] = tab.client.view(s));
         tab["leave " + s] = view.subscribe(() => {});
       }
+    };
+    tab.watch = () => {
+      tab.news = { changes: 0, states: [] };
+      tab.unwatch = tab.client.watchSessions(({ connection: c, isChange }) => (isChange ? tab.news.changes++ : tab.news.states.push(c.state)));
     };
     tab.text = (s) => String(tab.views[s].getState().chat.entries.at(-1)?.content ?? "");
     tab.state = (s) => tab.views[s].getState().connection.state;
@@ -301,6 +313,67 @@ test("a stream that breaks goes on where each session was (CLI-1)", async () => 
   await b.pass(2000);
   assert.equal(b.requests.at(-1).init.headers["Last-Event-ID"], "a@1-6,b@1-2");
   await b.check();
+});
+
+test("word of changes comes over the one connection that all tabs share, to each that asked for it (CLI-1, CLI-2)", async () => {
+  const b = await browser(["a"], ["a"], []);
+  const told = () => b.tabs.map((t) => t.news?.changes ?? null);
+  b.tabs[1].watch();
+  await b.pass(100);
+  assert.deepEqual([b.streams.size, told(), b.tabs[1].news.states.at(-1)], [1, [null, 1], "live"]);
+  assert.match(b.requests.at(-1).url, /\/v1\/events\?sessions=a&changes=1$/);
+  assert.equal(b.requests.at(-1).init.headers["Last-Event-ID"], "a@1-1", "the chat goes on where it was");
+  b.change();
+  b.say("a", "x");
+  await b.pass(100);
+  assert.deepEqual(told(), [null, 2]);
+  await b.check();
+  // a second one costs nothing
+  const before = b.requests.length;
+  b.tabs[0].watch();
+  await b.pass(100);
+  assert.deepEqual([b.requests.length, b.tabs[0].news.states.at(-1)], [before, "live"]);
+  // with its leader gone the next one asks for it too
+  b.tabs[0].kill();
+  await b.pass(3000);
+  b.change();
+  await b.pass(100);
+  assert.ok(told()[1] >= 4, "at least: again, and the change");
+  assert.equal(b.tabs[1].news.states.at(-1), "live");
+  b.tabs[1].unwatch();
+  await b.pass(8000);
+  assert.deepEqual([b.streams.size, b.channels.size, b.locks_.held.size, b.timers.length], [0, 0, 0, 0]);
+});
+
+test("a list alone has a stream, which a broken network ends for a while and a chat joins (CLI-1, CLI-2)", async () => {
+  const b = await browser(["a"], []);
+  b.tabs[0].watch();
+  await b.pass(100);
+  assert.match(b.requests[0].url, /\/v1\/events\?sessions=&changes=1$/);
+  for (const s of [...b.streams]) s.wire.cut(b.streams.delete(s));
+  await b.pass(500);
+  assert.equal(b.tabs[0].news.states.at(-1), "retrying");
+  await b.pass(2000);
+  assert.deepEqual([b.tabs[0].news.states.at(-1), b.tabs[0].news.changes], ["live", 2]);
+  b.tabs[0].show("a");
+  await b.pass(100);
+  b.say("a", "more");
+  await b.pass(100);
+  await b.check();
+  b.tabs[0]["leave a"]();
+  await b.pass(8000);
+  assert.deepEqual([b.streams.size, [...b.streams][0].sessions.size], [1, 0]);
+  b.tabs[0].client.close();
+  await b.pass(8000);
+  assert.equal(b.streams.size, 0);
+});
+
+test("where nothing is shared no connection is spent on changes, and it is said so (CLI-1, CLI-2)", async () => {
+  const b = new Browser();
+  b.tab({ share: false }).watch();
+  b.tab({}, (tab) => (tab.environment.locks = { request: () => Promise.reject(new DOMException("no", "SecurityError")) })).watch();
+  await b.pass(100);
+  assert.deepEqual([b.requests.length, b.tabs.map((t) => t.news.states.at(-1)), b.errors], [0, ["closed", "closed"], []]);
 });
 
 test("clients with a token share only under a name, and not with others (CLI-1)", async () => {

@@ -357,6 +357,12 @@ export class ChatClient {
   constructor(options?: ClientOptions);
   /** The same object for the same session while it is used. */
   view(sessionId: string): ChatView;
+  /**
+   * Told whenever something changed in any of the owner's sessions (`isChange`), so that a list can be read again, and how the
+   * connection is: while it is `live` no change is missed, behind it read once. `closed` where tabs don't share a connection: it would
+   * cost one of its own, so read now and then. Gives what ends it.
+   */
+  watchSessions(listener: (news: { connection: Connection; isChange: boolean }) => void): () => void;
   close(): void;
   /** Delivered once, however often it has to be sent. */
   send(message: NewMessage, options?: SendOptions): Promise<Accepted>;

@@ -11,7 +11,7 @@
 //
 // It keeps nothing between two visits, draws nothing, and reads no token from anywhere: those are
 // the business of who uses it.
-import { backoff, ChatError, errorOf, networkError, Stream } from "./chat-stream.js";
+import { backoff, ChatError, connection, errorOf, networkError, Stream } from "./chat-stream.js";
 import { Own, Shared } from "./chat-tabs.js";
 import { ChatView } from "./chat-view.js";
 
@@ -61,6 +61,7 @@ export class ChatClient {
   #env;
   #views = new Map(); // by session
   #open = new Set(); // views with a stream
+  #watching = new Set(); // lines that tell of changes
   #waiting = new Set(); // wakes calls that wait for another try
   #unlisten = null;
 
@@ -84,7 +85,37 @@ export class ChatClient {
     return view;
   }
 
+  // listener({connection, isChange}): what is said of any session. While the connection is live each change is told; where
+  // it would cost a connection of its own (no sharing between tabs) it is `closed`. Gives what ends it.
+  watchSessions(listener) {
+    let now = connection("connecting");
+    const tell = (isChange) => {
+      try {
+        listener({ connection: now, isChange });
+      } catch (error) {
+        this.#env.reportError(error);
+      }
+    };
+    const line = this.lines.watch({
+      changed: () => tell(true),
+      change: (c) => {
+        now = c;
+        tell(false);
+      },
+    });
+    this.#watching.add(line);
+    this.#listen();
+    return () => {
+      if (!this.#watching.delete(line)) return;
+      line.detach();
+      this.#listen();
+    };
+  }
+
   close() {
+    for (const line of this.#watching) line.detach();
+    this.#watching.clear();
+    this.#listen();
     for (const view of [...this.#views.values()]) view.close();
     this.#views.clear();
   }
@@ -109,7 +140,7 @@ export class ChatClient {
 
   #listen() {
     const { window, document } = this.#env;
-    const isNeeded = this.#open.size + this.#waiting.size > 0;
+    const isNeeded = this.#open.size + this.#watching.size + this.#waiting.size > 0;
     if (!window || isNeeded === Boolean(this.#unlisten)) return;
     if (!isNeeded) {
       this.#unlisten();
@@ -117,6 +148,7 @@ export class ChatClient {
     }
     const wake = (isNew) => {
       for (const view of this.#open) view.wake(isNew);
+      for (const line of this.#watching) line.wake(isNew);
       for (const again of [...this.#waiting]) again();
     };
     const onOnline = () => wake(true);

@@ -8,10 +8,11 @@
 // cursor, says it to a new leader, and its reducer drops what comes twice. So a leader may die at
 // any moment, and frames may come from two of them.
 //
-//	want  {tab, sessions: all it shows, from: {session: cursor or null} of those that begin, stay: may not}
+//	want  {tab, sessions: all it shows, from: {session: cursor or null} of those that begin, changes: word of any other}
 //	lead  {tab}                 a new leader: everybody says what it wants, with all cursors
 //	frames {frames: [[session, name, data]]}
-//	state {connection}          of the leader's stream; also said again to who is new
+//	state {connection, changes} of the leader's stream, and does it tell of changes; also said again to who is new
+//	changed                     something did, in whichever session
 //	gone  {session, error}      that session is not to be had
 //	beat                        the leader lives
 //	wake  {isNew}               somebody looks again, or the network changed
@@ -49,6 +50,12 @@ export class Own {
     stream.open();
     return { again: () => stream.open(), wake: (isNew) => stream.wake(isNew), detach: () => stream.close() };
   }
+
+  // Would cost a connection of its own: not told.
+  watch(watcher) {
+    watcher.change(connection("closed"));
+    return { wake() {}, detach() {} };
+  }
 }
 
 const seqOf = (cursor) => (cursor ? Number(cursor.slice(cursor.indexOf("-") + 1)) : 0);
@@ -72,7 +79,8 @@ class Leader {
   #env;
   #tell;
   #stream;
-  #tabs = new Map(); // tab → its sessions
+  #tabs = new Map(); // tab → {sessions, changes}: what it wants
+  #hasChanges = false; // does the stream tell of them?
   #at = new Map(); // session on the stream → cursor of the last that came of it, or null
   #need = new Map(); // session → {cursor, isAsked}: somebody needs what comes behind that, null: a snapshot
   #dead = new Set(); // sessions that are wanted and not to be had
@@ -102,9 +110,9 @@ class Leader {
     this.#stream.close();
   }
 
-  want({ tab, sessions, from }) {
-    this.#tabs.set(tab, sessions);
-    let isBehind = false;
+  want({ tab, sessions, from, changes = false }) {
+    this.#tabs.set(tab, { sessions, changes });
+    let isBehind = changes && !this.#hasChanges;
     for (const [id, cursor] of Object.entries(from)) {
       const isOn = this.#at.has(id) && !this.#dead.has(id);
       if (isOn && cursor && seqOf(cursor) >= seqOf(this.#at.get(id))) continue;
@@ -115,7 +123,7 @@ class Leader {
       isBehind = true;
     }
     if (isBehind || this.#stream.connection.state === "gone") this.#openIn(GATHER_MS);
-    else this.#tell({ type: "state", connection: this.#packed() });
+    else this.#tell(this.#stateNow());
     this.#prune();
   }
 
@@ -127,12 +135,12 @@ class Leader {
   wake(isNew) {
     if (isNew && this.#env.now() - this.#wokenAt < WAKE_MS) return; // every view of every tab says so
     if (isNew) this.#wokenAt = this.#env.now();
-    if (this.#live().length) this.#stream.wake(isNew);
+    if (this.#isNeeded()) this.#stream.wake(isNew);
   }
 
   // Takes off the stream what nobody wants any more.
   #prune() {
-    const wanted = new Set([...this.#tabs.values()].flat());
+    const wanted = new Set([...this.#tabs.values()].flatMap((t) => t.sessions));
     let isLess = false;
     for (const id of this.#at.keys()) {
       if (wanted.has(id)) continue;
@@ -141,7 +149,16 @@ class Leader {
       this.#dead.delete(id);
       isLess = true;
     }
-    if (isLess) this.#openIn(this.#at.size ? LEAVE_MS : GATHER_MS);
+    if (!this.#isNeeded()) this.#openIn(GATHER_MS);
+    else if (isLess) this.#openIn(LEAVE_MS);
+  }
+
+  #wantsChanges() {
+    return [...this.#tabs.values()].some((t) => t.changes);
+  }
+
+  #isNeeded() {
+    return this.#live().length > 0 || this.#wantsChanges();
   }
 
   #openIn(ms) {
@@ -150,8 +167,11 @@ class Leader {
     this.#dueAt = this.#env.now() + ms;
     this.#timer = this.#env.setTimeout(() => {
       this.#dueAt = Infinity;
-      if (this.#live().length) this.#stream.open({ quietly: true });
-      else this.#stream.close();
+      if (this.#isNeeded()) this.#stream.open({ quietly: true });
+      else {
+        this.#hasChanges = false;
+        this.#stream.close();
+      }
     }, ms);
   }
 
@@ -163,8 +183,9 @@ class Leader {
     const ids = this.#live();
     for (const id of ids.splice(MAX_SESSIONS)) this.#lose(id, new ChatError(429, "too_many", "Too many chats are open at once."));
     for (const needed of this.#need.values()) needed.isAsked = true;
-    if (ids.length === 1) return single(ids[0], this.#cursor(ids[0]));
-    return "/v1/events?sessions=" + ids.map(encodeURIComponent).join(",");
+    this.#hasChanges = this.#wantsChanges();
+    if (ids.length === 1 && !this.#hasChanges) return single(ids[0], this.#cursor(ids[0]));
+    return "/v1/events?sessions=" + ids.map(encodeURIComponent).join(",") + (this.#hasChanges ? "&changes=1" : "");
   }
 
   #cursor(id) {
@@ -174,13 +195,16 @@ class Leader {
   #headers() {
     const ids = this.#live();
     const cursors = ids.filter((id) => this.#cursor(id)).map((id) => id + "@" + this.#cursor(id));
-    return ids.length > 1 && cursors.length ? { "Last-Event-ID": cursors.join(",") } : {};
+    return (ids.length > 1 || this.#hasChanges) && cursors.length ? { "Last-Event-ID": cursors.join(",") } : {};
   }
 
   #frames(list) {
     const frames = [];
+    let isChanged = false;
     for (const { id, name, data, hasId } of list) {
       let session;
+      if (name === "sessions_changed") isChanged = true;
+      if (data.startsWith('{"session_id":null,')) continue; // of no chat that is shown here
       try {
         session = sessionOf(data);
       } catch {
@@ -196,12 +220,13 @@ class Leader {
       }
     }
     if (frames.length) this.#tell({ type: "frames", frames });
+    if (isChanged) this.#tell({ type: "changed" });
     return true;
   }
 
   #bury(session) {
     this.#dead.add(session);
-    if (!this.#live().length) this.#openIn(GATHER_MS);
+    if (!this.#isNeeded()) this.#openIn(GATHER_MS);
   }
 
   #lose(session, error) {
@@ -211,12 +236,12 @@ class Leader {
 
   #change({ state, error }) {
     if (state === "gone" && error.code === "session_not_found") for (const id of this.#live()) this.#lose(id, error);
-    else if (state !== "closed") this.#tell({ type: "state", connection: this.#packed() });
+    else if (state !== "closed") this.#tell(this.#stateNow());
   }
 
-  #packed() {
+  #stateNow() {
     const c = this.#stream.connection;
-    return { ...c, error: packError(c.error) };
+    return { type: "state", connection: { ...c, error: packError(c.error) }, changes: this.#hasChanges };
   }
 
   #sayBeat() {
@@ -239,13 +264,15 @@ export class Shared {
   #silence; // ms without a word from the leader
   #tab = Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
   #handles = new Set(); // {view, from: is its beginning to be told, isGone}
+  #watchers = new Set(); // {changed(), change(connection)}
   #channel = null;
   #leader = null;
   #known = new Set(); // tabs of whose end this leader will learn
   #stop = null; // ends what runs while this tab takes part
   #asking = null; // ends the request for the lead
   #release = null; // gives the leader's lock back
-  #last = connection("connecting"); // what the leader said
+  #last = connection("connecting"); // what the leader said ...
+  #told = connection("connecting"); // ... as it is for watchers: its stream may not tell of changes
   #watch = null;
   #isHeld = false; // has this tab its own lock?
   #isDue = false; // is a want about to be sent?
@@ -272,6 +299,24 @@ export class Shared {
     };
   }
 
+  // Told whenever something changed in any session, while its connection is live.
+  watch(watcher) {
+    if (this.#alone) return this.#alone.watch(watcher);
+    this.#watchers.add(watcher);
+    if (!this.#channel) this.#start();
+    this.#want();
+    if (!this.#alone) watcher.change(this.#told);
+    return {
+      wake: (isNew) => this.#say({ type: "wake", isNew }, () => this.#leader.wake(isNew)),
+      detach: () => this.#watchers.delete(watcher) && !this.#alone && this.#wantOrEnd(),
+    };
+  }
+
+  #wantOrEnd() {
+    if (this.#handles.size + this.#watchers.size) this.#want();
+    else this.#end();
+  }
+
   #again(handle) {
     this.#env.clearTimeout(handle.timer);
     handle.timer = null;
@@ -286,8 +331,7 @@ export class Shared {
     this.#env.clearTimeout(handle.timer);
     if (!this.#handles.delete(handle)) return;
     if (this.#alone) handle.own?.detach();
-    else if (this.#handles.size) this.#want();
-    else this.#end();
+    else this.#wantOrEnd();
   }
 
   // Sharing is refused here: a stream for each view from now on. That it was ended (AbortError) is no refusal.
@@ -297,6 +341,7 @@ export class Shared {
     this.#alone = new Own(this.#client);
     this.#end();
     for (const handle of [...this.#handles]) if (!handle.isGone) this.#again(handle);
+    for (const watcher of this.#watchers) this.#alone.watch(watcher);
   }
 
   // --- life ---
@@ -310,7 +355,7 @@ export class Shared {
       return;
     }
     this.#channel.onmessage = ({ data }) => this.#hear(data);
-    this.#last = connection("connecting");
+    this.#last = this.#told = connection("connecting");
     const stop = this.#stop;
     // held while this tab is there: so the leader learns of its end, however it comes; and held before the
     // leader hears of this tab, for it would get the lock at once and take that for the end
@@ -426,7 +471,7 @@ export class Shared {
         from[id] = id in from && seqOf(from[id]) < seqOf(cursor) ? from[id] : cursor;
         handle.isDue = false;
       }
-      const message = { type: "want", tab: this.#tab, sessions: [...new Set([...this.#handles].map((h) => h.view.id))], from };
+      const message = { type: "want", tab: this.#tab, sessions: [...new Set([...this.#handles].map((h) => h.view.id))], from, changes: this.#watchers.size > 0 };
       this.#say(message, () => this.#leader.want(message));
     });
   }
@@ -473,6 +518,11 @@ export class Shared {
     } else if (message.type === "state") {
       this.#last = connection(message.connection.state, { ...message.connection, error: unpackError(message.connection.error) });
       for (const handle of [...this.#handles]) if (!handle.isGone) handle.view.change(this.#last);
+      // a leader of another version of the page may not know what changes are
+      this.#told = message.changes ? this.#last : connection("closed");
+      for (const watcher of [...this.#watchers]) watcher.change(this.#told);
+    } else if (message.type === "changed") {
+      for (const watcher of [...this.#watchers]) watcher.changed();
     } else if (message.type === "gone") {
       for (const handle of [...this.#handles]) {
         if (handle.view.id !== message.session) continue;

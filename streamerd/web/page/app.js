@@ -269,7 +269,7 @@ function signedIn() {
   client = connect();
   $("sign-out").hidden = false;
   show(id);
-  list.look();
+  list.follow();
 }
 
 // --- joining ---
@@ -323,7 +323,7 @@ window.addEventListener("hashchange", fromAddress);
 window.addEventListener("popstate", fromAddress);
 
 $("sign-out").hidden = !token();
-list.look();
+list.follow();
 fromAddress();
 draw();
 composer.focus();

@@ -1,10 +1,13 @@
 // The list of chats: titles, search, who runs, who waits, who failed.
 //
-// It is read page by page, and again when something is known to have happened and every few seconds
-// while somebody may be looking. What the open chat says of itself is newer than any list.
+// It is read page by page, and again when the server says that something changed, while somebody may be
+// looking; every few seconds only where that is not to be had. What the open chat says of itself is newer
+// than any list.
 import { $, ago, el, keep, setLine, setText } from "./dom.js";
 
-const LOOK_MS = 5000;
+const LOOK_MS = 5000; // between two looks while nobody tells of changes, or after one that failed
+const NEWS_MS = 250; // changes are gathered for so long
+const AGE_MS = 30000; // "2 min ago" grows old by itself
 const PAGE = 50;
 
 const badges = { processing: "running", waiting: "waits for you", failed: "failed" };
@@ -43,6 +46,9 @@ export class SessionList {
   #pages = 1;
   #open = null; // what the open chat says of itself: {id, title, mark}
   #timer = 0;
+  #news = 0;
+  #isLive = false; // changes are told
+  #unwatch = () => {};
   #isBusy = false;
   #again = false;
   #problem = "";
@@ -59,6 +65,24 @@ export class SessionList {
       this.look();
     });
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.look());
+    setInterval(() => document.visibilityState === "visible" && this.#draw(), AGE_MS);
+  }
+
+  // Of the client there is now. When its connection is there anew, nobody knows what changed meanwhile.
+  follow() {
+    this.#unwatch();
+    this.#isLive = false;
+    this.#unwatch = this.#client().watchSessions(({ connection, isChange }) => {
+      const was = this.#isLive;
+      this.#isLive = connection.state === "live";
+      if ((isChange || this.#isLive !== was) && !this.#news) this.#news = setTimeout(() => this.#onNews(), NEWS_MS);
+    });
+    this.look();
+  }
+
+  #onNews() {
+    this.#news = 0;
+    if (document.visibilityState === "visible") this.look(); // else when it is
   }
 
   // Reads it again, now.
@@ -82,7 +106,7 @@ export class SessionList {
     const again = this.#again;
     this.#again = false;
     if (again) this.look();
-    else this.#timer = setTimeout(() => document.visibilityState === "visible" && this.look(), LOOK_MS);
+    else if (!this.#isLive || this.#problem) this.#timer = setTimeout(() => document.visibilityState === "visible" && this.look(), LOOK_MS);
   }
 
   async #read(client) {

@@ -241,8 +241,7 @@ static void tell_watchers(struct scripted_session *s, const struct chat_event *e
 {
 	struct scripted_link *l;
 
-	if (e->type != CHAT_EVENT_RESPONSE_START && e->type != CHAT_EVENT_TURN_RESUMED &&
-	    e->type != CHAT_EVENT_SESSION_CLEARED)
+	if (!chat_event_is_beginning(e->type) && e->type != CHAT_EVENT_RESPONSE_END)
 		return;
 	TAILQ_FOREACH (l, &s->worker->links, next) {
 		for (size_t i = 0; i < 4; i++) {

@@ -332,6 +332,89 @@ static bool has_snapshots(void *arg)
 	return x->c->snapshots >= x->snapshots;
 }
 
+struct expected {
+	struct client *c;
+	int notices;
+};
+
+static bool has_notices(void *arg)
+{
+	const struct expected *x = arg;
+
+	return noticed(x->c) >= x->notices;
+}
+
+static void until_changed(struct viewing *v, struct client *c, int notices)
+{
+	struct expected x = {c, notices};
+
+	viewing_until(v, has_notices, &x, "word of a change");
+	viewing_spin(v);
+	ck_assert_int_eq(noticed(c), notices);
+	ck_assert_ptr_nonnull(
+		strstr(c->notice, "event: sessions_changed\ndata: {\"session_id\":null,"));
+	ck_assert_ptr_nonnull(strstr(c->notice, "\"seq\":null,"));
+}
+
+/* CLI-2, API-3 */
+START_TEST(who_asked_for_it_is_told_that_something_changed_and_nobody_else)
+{
+	struct viewing *v = viewing_new();
+	struct client c = {0}, list = {0};
+	struct scripted_session *mine, *foreign;
+
+	mine = scripted_session_new(v->worker, OWNER, "ses_mine");
+	foreign = scripted_session_new(v->worker, "bob", "ses_bobs");
+	client_join_changes(v, &c, OWNER, "");
+	client_join_changes(v, &list, OWNER, "ses_mine,ses_none");
+	until_changed(v, &c, 1); /* from now on nothing is missed */
+	viewing_until_state(&list, CLIENT_OPEN);
+	scripted_session_emit(mine, CHAT_EVENT_RESPONSE_START, "{}");
+	until_changed(v, &c, 2);
+	scripted_session_emit(mine, CHAT_EVENT_RESPONSE_CHUNK, "{\"content\":\"x\"}");
+	scripted_session_emit(foreign, CHAT_EVENT_RESPONSE_START, "{}");
+	viewing_spin(v);
+	ck_assert_int_eq(noticed(&c), 2);
+	scripted_session_emit(mine, CHAT_EVENT_RESPONSE_END, "{}");
+	until_changed(v, &c, 3);
+	ck_assert_int_eq(c.snapshots + c.events, 0); /* and shows none of them */
+	ck_assert_int_eq(noticed(&list), 4);	     /* one of them: ses_none is not there */
+	ck_assert_int_eq(list.snapshots, 1);
+	ck_assert_int_eq(list.state, CLIENT_OPEN);
+	/* what happened while the worker was away */
+	scripted_worker_cut(v->worker, false);
+	viewing_until(v, viewing_is_cut, v, "the link is down");
+	scripted_worker_listen(v->worker);
+	viewing_until(v, viewing_is_linked, v, "the link is up");
+	until_changed(v, &c, 4);
+	client_leave(&c);
+	client_leave(&list);
+	viewing_free(v);
+}
+END_TEST
+
+/* CLI-2, PRC-5 */
+START_TEST(that_something_changed_is_told_to_a_full_socket_once_it_takes_it)
+{
+	struct viewing *v = viewing_new();
+	struct client c = {.small_buffer = 4096};
+	struct scripted_session *other = scripted_session_new(v->worker, OWNER, "ses_other");
+
+	client_join_changes(v, &c, OWNER, SID);
+	until_changed(v, &c, 1);
+	for (int i = 0; i < 10; i++) {
+		scripted_session_turn(v->session, 20, 2000);
+		scripted_session_turn(other, 1, 10);
+		viewing_spin(v);
+	}
+	until_changed(v, &c, noticed(&c) + 1);
+	viewing_until_caught_up(&c, v->session);
+	ck_assert_int_lt(c.notices, 15); /* of forty changes */
+	client_leave(&c);
+	viewing_free(v);
+}
+END_TEST
+
 /* PRC-5 */
 START_TEST(beyond_the_limit_the_idle_make_room_and_if_none_is_the_viewer_is_told)
 {
@@ -420,6 +503,8 @@ int main(void)
 		       one_that_is_cleared_can_be_joined_again_and_leaves_also_if_the_log_says_so);
 	tcase_add_test(t, all_shows_what_is_at_work_what_begins_and_what_changed);
 	tcase_add_test(t, a_worker_that_was_away_tells_afterwards_what_changed);
+	tcase_add_test(t, who_asked_for_it_is_told_that_something_changed_and_nobody_else);
+	tcase_add_test(t, that_something_changed_is_told_to_a_full_socket_once_it_takes_it);
 	tcase_add_test(t, beyond_the_limit_the_idle_make_room_and_if_none_is_the_viewer_is_told);
 	tcase_add_test(t, a_stream_counts_as_one_viewer_beats_and_is_dropped_when_it_stalls);
 	return run_case("bundle", t);

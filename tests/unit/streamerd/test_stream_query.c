@@ -17,8 +17,35 @@ static const char *parse(const char *sessions, const char *cursors, const char *
 	const char *why;
 
 	return stream_query_parse(sessions ? str_of(sessions) : none, str_of(cursors),
-				  since ? str_of(since) : none, q, &why);
+				  since ? str_of(since) : none, none, q, &why);
 }
+
+/* API-1, CLI-2 */
+START_TEST(word_of_changes_goes_with_a_list_that_may_be_empty)
+{
+	struct stream_query q;
+	const char *why;
+
+	for (int i = 0; i < 2; i++) {
+		ck_assert_ptr_null(stream_query_parse(str_of(i ? "a,b" : ""),
+						      str_of("b@3-41,c@1-1"), none, str_of("1"), &q,
+						      &why));
+		ck_assert(q.is_list && q.has_changes);
+		ck_assert_uint_eq(q.n, i ? 2 : 0);
+		stream_query_fini(&q);
+	}
+	ck_assert_str_eq(stream_query_parse(none, str_of(""), none, str_of("1"), &q, &why),
+			 "changes");
+	stream_query_fini(&q);
+	ck_assert_str_eq(stream_query_parse(str_of("a"), str_of(""), none, str_of("yes"), &q, &why),
+			 "changes");
+	stream_query_fini(&q);
+	ck_assert_str_eq(
+		stream_query_parse(str_of("a,,b"), str_of(""), none, str_of("1"), &q, &why),
+		"sessions");
+	stream_query_fini(&q);
+}
+END_TEST
 
 /* API-3, DUR-4 */
 START_TEST(a_list_takes_the_cursors_of_its_sessions_and_no_others)
@@ -117,6 +144,7 @@ int main(void)
 	TCase *t = tcase_create("stream_query");
 
 	tcase_add_test(t, a_list_takes_the_cursors_of_its_sessions_and_no_others);
+	tcase_add_test(t, word_of_changes_goes_with_a_list_that_may_be_empty);
 	tcase_add_test(t, without_a_list_the_cursors_name_sessions_each_once);
 	tcase_add_test(t, what_is_no_list_and_no_time_is_refused);
 	tcase_add_test(t, a_list_may_name_so_many_sessions_and_not_one_more);

@@ -159,8 +159,9 @@ void client_join(struct viewing *v, struct client *c, const char *cursor, bool u
 	join(v, c, &r);
 }
 
-void client_join_several(struct viewing *v, struct client *c, const char *owner,
-			 const char *sessions, const char *cursors, const char *since)
+static void join_bundle(struct viewing *v, struct client *c, const char *owner,
+			const char *sessions, const char *cursors, const char *since,
+			const char *changes)
 {
 	struct stream_query q;
 	struct bundle_request r = {.owner = str_of(owner), .query = &q, .ops = &join_ops, .arg = c};
@@ -169,11 +170,24 @@ void client_join_several(struct viewing *v, struct client *c, const char *owner,
 
 	reset(v, c);
 	ck_assert_ptr_null(stream_query_parse(sessions ? str_of(sessions) : none, str_of(cursors),
-					      since ? str_of(since) : none, &q, &why));
+					      since ? str_of(since) : none,
+					      changes ? str_of(changes) : none, &q, &why));
 	c->fault = bundle_join(v->hub, &r, &c->bundle);
 	if (c->fault != FAULT_NONE)
 		c->state = CLIENT_REFUSED;
 	stream_query_fini(&q);
+}
+
+void client_join_several(struct viewing *v, struct client *c, const char *owner,
+			 const char *sessions, const char *cursors, const char *since)
+{
+	join_bundle(v, c, owner, sessions, cursors, since, NULL);
+}
+
+void client_join_changes(struct viewing *v, struct client *c, const char *owner,
+			 const char *sessions)
+{
+	join_bundle(v, c, owner, sessions, "", NULL, "1");
 }
 
 void client_join_other(struct viewing *v, struct client *c, const char *owner, const char *id)

@@ -56,6 +56,9 @@ void client_join_other(struct viewing *v, struct client *c, const char *owner, c
 /* One stream for several. sessions NULL: all of the owner's; cursors and since may be NULL. */
 void client_join_several(struct viewing *v, struct client *c, const char *owner,
 			 const char *sessions, const char *cursors, const char *since);
+/* One stream for these (may be ""), and word of changes in the owner's. */
+void client_join_changes(struct viewing *v, struct client *c, const char *owner,
+			 const char *sessions);
 void client_leave(struct client *c);
 void client_read(struct client *c); /* what is there */
 /* All frames of the client: compared with what the log says follows `after`. */
