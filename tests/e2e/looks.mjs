@@ -53,7 +53,10 @@ for (const [name, options] of Object.entries(views)) {
       await button(page, "Chats").click();
       await until("the list slid in", async () => (await page.locator("#side").boundingBox()).x === 0);
       await accessible(page, name + "-list");
+      const focus = () => page.evaluate(() => document.activeElement.id);
+      assert.equal(await focus(), "search", "the list took the focus");
       await page.keyboard.press("Escape");
+      assert.equal(await focus(), "side-open", "where it was opened has the focus again");
       await until("it slid out", async () => (await page.locator("#side").boundingBox()).x < -200);
       for (const width of [320, 360]) {
         await page.setViewportSize({ width, height: 600 });
