@@ -29,7 +29,7 @@ ExecStart=/usr/bin/python3 /run/tests/integration/test_{name}.py
 """
     m.write(f"/etc/systemd/system/suite-{name}.service", unit)
     m.ctl("daemon-reload")
-    r = m.ctl(f"start suite-{name}", check=False, timeout=240)
+    r = m.ctl(f"start suite-{name}", check=False, timeout=290)
     out = m.sh(f"journalctl -u suite-{name} -o cat --no-pager").stdout
     ok = len(re.findall(r"^ok ", out, re.M))
     tap.note(f"{name}: {ok} ok, {len(re.findall(r'^not ok ', out, re.M))} not ok")
