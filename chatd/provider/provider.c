@@ -261,6 +261,15 @@ int provider_conf_offers(const struct provider_conf *c, const char *model)
 	return 0;
 }
 
+int provider_conf_knows(const struct provider_conf *c, const char *model)
+{
+	if (strcmp(c->type, "demo") != 0 || !*model || strcmp(model, "demo") == 0)
+		return 1;
+	if (c->models && *c->models)
+		return provider_conf_offers(c, model);
+	return c->model && strcmp(c->model, model) == 0;
+}
+
 /* --- askings --- */
 
 struct provider_env *provider_env_new(struct event_base *base)

@@ -48,6 +48,9 @@ void provider_conf_unref(struct provider_conf *c); /* NULL is fine */
 const char *provider_conf_finish(struct provider_conf *c, const char **ret_key);
 /* 1 if a client may ask for this model. */
 int provider_conf_offers(const struct provider_conf *c, const char *model);
+/* 0 if a client that names this model is wrong whatever the configuration says: the demo has no
+ * models but those that it was given, and "demo". What others have, only their servers know. */
+int provider_conf_knows(const struct provider_conf *c, const char *model);
 
 /*
  * The conversation, in neutral form, a JSON array of

@@ -62,6 +62,8 @@ static enum fault choose_model(struct worker *w, const struct session *s, const 
 
 	if (!p)
 		return FAULT_UNKNOWN_PROVIDER;
+	if (model && !provider_conf_knows(p, model))
+		return FAULT_UNKNOWN_MODEL;
 	if (!model && s && strcmp(p->name, s->provider) == 0)
 		model = s->model;
 	if (!model && p == options_provider(w->options, "") && w->options->model)

@@ -46,6 +46,7 @@ BODIES = [
     ({"content": "x", "provider": "x" * 5000}, 400, ("unknown_provider", "bad_field"), None),
     ({"content": "x", "model": []}, 400, "bad_field", "model"),
     ({"content": "x", "provider": "listed", "model": "other"}, 400, "unknown_model", None),
+    ({"content": "x", "provider": "demo", "model": "gpt-0"}, 400, "unknown_model", None),
     ({"content": "x", "system": 1}, 400, "bad_field", "system"),
     ({"content": "x", "metadata": "y"}, 400, "bad_field", "metadata"),
     ({"content": "x", "on_busy": "later"}, 400, "bad_field", "on_busy"),

@@ -164,6 +164,28 @@ START_TEST(a_client_may_choose_among_the_models_that_are_offered)
 }
 END_TEST
 
+/* FAF-2 */
+START_TEST(the_demo_knows_no_models_but_those_that_it_was_given)
+{
+	struct provider_conf *c = provider_conf_new("p");
+
+	set(&c->type, "openai");
+	ck_assert(provider_conf_knows(c, "anything"));
+	set(&c->type, "demo");
+	ck_assert(provider_conf_knows(c, ""));
+	ck_assert(provider_conf_knows(c, "demo"));
+	ck_assert(!provider_conf_knows(c, "anything"));
+	set(&c->model, "main");
+	ck_assert(provider_conf_knows(c, "main"));
+	ck_assert(!provider_conf_knows(c, "anything"));
+	set(&c->models, "one, two");
+	ck_assert(provider_conf_knows(c, "two"));
+	ck_assert(provider_conf_knows(c, "main"));
+	ck_assert(!provider_conf_knows(c, "anything"));
+	provider_conf_unref(c);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("provider_conf");
@@ -173,5 +195,6 @@ int main(void)
 	tcase_add_test(t, defaults_are_those_of_the_limits);
 	tcase_add_test(t, a_key_comes_from_a_file_a_credential_or_the_environment);
 	tcase_add_test(t, a_client_may_choose_among_the_models_that_are_offered);
+	tcase_add_test(t, the_demo_knows_no_models_but_those_that_it_was_given);
 	return run_cases("provider_conf", t, 20);
 }
