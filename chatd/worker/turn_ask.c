@@ -63,13 +63,21 @@ static const char *own_words(const struct provider_error *e)
 	return e->http_status || e->type || !e->message ? "-" : log_safe(e->message);
 }
 
+/* Is it a sentence with its end, so that another may follow? */
+static bool is_ended(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n > 0 && strchr(".!?", text[n - 1]);
+}
+
 static void on_retry(void *arg, const struct provider_error *e, int64_t wait_ms)
 {
 	struct turn *t = arg;
+	const char *why = e->message ? e->message : fault_message(FAULT_PROVIDER_ERROR);
 	auto_free char *text = NULL;
 
-	REQUIRE(asprintf(&text, "%s Trying again in %.1f s.",
-			 e->message ? e->message : fault_message(FAULT_PROVIDER_ERROR),
+	REQUIRE(asprintf(&text, "%s%s Trying again in %.1f s.", why, is_ended(why) ? "" : ".",
 			 (double)wait_ms / 1000) >= 0);
 	t->worker->stats.provider_retries++;
 	metrics_retry(t->worker->metrics, t->provider->name);

@@ -1,6 +1,7 @@
 """Each kind of failure, from where it happens to what a viewer that connects afterwards reads."""
 
 import json
+import re
 import socket
 import time
 
@@ -110,6 +111,8 @@ def test_what_may_pass_is_tried_again_and_what_can_not_is_not(t):
                 tap.eq((len(t.up.of(key)), snap["content"], snap["error"]), (2, "at last", None), "asked twice")
                 warned = [e for e in t.log.events(turn["session_id"]) if e["type"] == "warning"]
                 tap.eq([json.loads(w["payload"])["code"] for w in warned], ["provider_retry"], "warnings")
+                said = json.loads(warned[0]["payload"])["message"]
+                assert re.fullmatch(r".*[^ ][.!?] Trying again in \d+\.\d s\.", said), f"two sentences: {said!r}"
         except AssertionError as e:
             wrong.append(f"{name}: {e}")
     assert not wrong, "\n".join(wrong)
