@@ -3,6 +3,7 @@ BUILD ?= build
 CHATD_CONF ?=
 STREAMERD_CONF ?=
 FUZZ_SECONDS ?= 30
+FUZZ_JOBS ?= 2
 
 .PHONY: help build run test check fmt fuzz deb debtest bench deps clean
 
@@ -40,9 +41,9 @@ debtest: deb ## install, use, upgrade, remove and purge them in a clean Debian w
 fmt: ## format the C sources
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
-fuzz: ## each fuzz target for FUZZ_SECONDS
+fuzz: ## each fuzz target for FUZZ_SECONDS, FUZZ_JOBS at a time
 	@tools/deps.sh build check
-	@tools/fuzz.sh $(BUILD)-fuzz $(FUZZ_SECONDS)
+	@tools/fuzz.sh $(BUILD)-fuzz $(FUZZ_SECONDS) $(FUZZ_JOBS)
 
 bench: ## measure; ONLY=fanout, or log, latency, starts, waiting; ONLY="fanout back" for one scenario
 	@tools/deps.sh build bench
