@@ -26,6 +26,7 @@
 #include "chatd/supervisor/supervisor.h"
 #include "chatd/worker/worker.h"
 #include "common/limits.h"
+#include "common/early_signal.h"
 #include "common/json.h"
 #include "common/log.h"
 
@@ -239,6 +240,8 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	if (a.worker < 0)
+		early_signal_exits();
 	/* what we hold is nobody's to read, not even our own user's: keys may be in the environment
 	 */
 	(void)prctl(PR_SET_DUMPABLE, 0);

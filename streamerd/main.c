@@ -23,6 +23,7 @@
 #include <sysexits.h>
 
 #include "common/limits.h"
+#include "common/early_signal.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/secret.h"
@@ -198,6 +199,8 @@ int main(int argc, char **argv)
 
 	if (r > 0)
 		return r - 1;
+	if (args.process < 0)
+		early_signal_exits();
 	json_require_memory();
 	if (sodium_init() < 0) {
 		log_error("streamerd.start", "error=\"libsodium can't be used\"");

@@ -95,6 +95,16 @@ static int configure(struct db *db, bool durability_full)
 	return rc;
 }
 
+/* What people said is not for every user of the machine: SQLite would make it 0644, and gives the
+ * WAL the same mode. A file that is there, or can't be made, is SQLite's to judge. */
+static void make_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 /* Root, who prunes or restores, leaves a gate that chatd can open: SQLite does so for its files. */
 static int open_gate(const char *path, bool create)
 {
@@ -138,6 +148,8 @@ static int open_log(const char *path, bool durability_full, bool create, struct 
 		db_close(db);
 		return -1;
 	}
+	if (create)
+		make_file(path);
 	r = sqlite3_open_v2(path, &db->handle,
 			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
 				    (create ? SQLITE_OPEN_CREATE : 0),

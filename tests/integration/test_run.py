@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -53,6 +54,25 @@ def write(folder, name, text, **values):
     with open(path, "w", encoding="ascii") as f:
         f.write(text.format(dir=folder, **values))
     return path
+
+
+def hears(pid, sig):
+    """Has the process a handler for it?"""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        caught = next(int(line.split()[1], 16) for line in f if line.startswith("SigCgt:"))
+    return caught >> (sig - 1) & 1
+
+
+def test_sigterm_before_the_address_is_free_is_an_orderly_end(folder):
+    """RUN-1"""
+    with socket.socket() as taken:  # streamerd tries again for two seconds
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        conf = write(folder, "early.conf", STREAMERD_CONF, port=taken.getsockname()[1])
+        p = subprocess.Popen([os.path.join(BUILD, "streamerd/streamerd"), "-c", conf], stderr=subprocess.DEVNULL)
+        until(lambda: p.poll() is not None or hears(p.pid, signal.SIGTERM), "it hears SIGTERM")
+        p.send_signal(signal.SIGTERM)
+        tap.eq(p.wait(scaled(10)), 0, "exit status")
 
 
 def test_it_says_where_the_page_is_and_stops_both_daemons(folder):

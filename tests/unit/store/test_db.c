@@ -105,6 +105,24 @@ START_TEST(a_new_log_is_created_and_found_again)
 END_TEST
 
 /* OPS-6: a database of a later release is refused, said so, and left as it was. */
+/* SEC-5: what people said is not for every user of the machine, whatever the umask says. */
+START_TEST(a_new_log_and_its_wal_are_nobody_elses)
+{
+	mode_t before = umask(022);
+	struct db *db = open_ours(true);
+	char wal[80];
+	struct stat st;
+
+	(void)umask(before);
+	(void)snprintf(wal, sizeof(wal), "%s-wal", path);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0640);
+	ck_assert_int_eq(stat(wal, &st), 0);
+	ck_assert_int_eq(st.st_mode & 0007, 0);
+	db_close(db);
+}
+END_TEST
+
 START_TEST(a_newer_log_is_refused_with_both_versions)
 {
 	char sql[64], want[64];
@@ -466,6 +484,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, a_new_log_is_created_and_found_again);
+	tcase_add_test(tc, a_new_log_and_its_wal_are_nobody_elses);
 	tcase_add_test(tc, a_newer_log_is_refused_with_both_versions);
 	tcase_add_test(tc, a_foreign_database_is_refused_and_left_alone);
 	tcase_add_test(tc, a_file_that_is_no_database_is_refused_and_left_alone);
