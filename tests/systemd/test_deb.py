@@ -119,17 +119,28 @@ def test_a_message_with_a_token(m):
 
 
 PAGE = r'''
-import http.client, json
-c = http.client.HTTPConnection("127.0.0.1", 8080, timeout=60)
-c.request("GET", "/page/licences.txt")  # of what is in a bundle
-print(json.dumps(c.getresponse().status))
+import http.client, json, re
+def get(path):
+    c = http.client.HTTPConnection("127.0.0.1", 8080, timeout=60)
+    c.request("GET", path)
+    r = c.getresponse()
+    return r.status, r.getheader("Content-Type"), r.read().decode()
+status, kind, page = get("/")
+parts = ["/" + p for p in re.findall(r'(?:src|href)="([^"#:]+)"', page)]
+print(json.dumps({"page": [status, kind], "parts": {p: get(p)[0] for p in parts},
+                  "licences": get("/page/licences.txt")[0]})) # of what is in a bundle
 '''
 
 
 def test_the_page_is_the_one_that_was_meant(m):
-    """CLI-2: bundled where the packages were built with npm (tools/deb.sh), else plain"""
+    """CLI-2: whole, with all that it loads; bundled where the packages were built with npm (tools/deb.sh), else plain"""
     wanted = os.environ.get("PAGE") or ("bundled" if shutil.which("npm") else "plain")
-    tap.eq(m.python(PAGE), 200 if wanted == "bundled" else 404, f"the licences of a {wanted} page")
+    found = m.python(PAGE)
+    tap.note(json.dumps(found))
+    tap.eq(found["page"][0], 200, "the page")
+    assert found["page"][1].startswith("text/html"), found
+    assert found["parts"] and set(found["parts"].values()) == {200}, found
+    tap.eq(found["licences"], 200 if wanted == "bundled" else 404, f"the licences of a {wanted} page")
 
 
 def test_an_upgrade_under_load_loses_nothing(m):

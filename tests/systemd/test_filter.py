@@ -20,6 +20,7 @@ THERE = "/usr/local/src/chat"  # the tree, with a build folder in which the inst
 SUITES = "first_turn tools prompts crash disk retention"
 NOT = {
     "syscall_faults": "strace traces, and the filter lets nobody trace",
+    "upgrade": "it freezes a worker as a debugger does, and the filter lets nobody trace",
     "mcp_servers": "npm installs its servers, and the machine has no network",
     "aimock": "npm installs it, and the machine has no network",
 }
