@@ -8,10 +8,9 @@
 
 /* Beginnings are ranges, so that the index on ids finds them. "~" comes behind all that ids have.
  */
-static const char sessions_sql[] =
-	"SELECT s.row, s.id, s.owner, s.id FROM sessions s "
-	"WHERE s.id >= ?1 AND s.id < ?1 || '~' AND s.removed_at IS NULL "
-	"ORDER BY s.id <> ?1, s.id LIMIT 2";
+static const char sessions_sql[] = "SELECT s.row, s.id, s.owner, s.id FROM sessions s "
+				   "WHERE s.id >= ?1 AND s.id < ?1 || '~' AND s.removed_at IS NULL "
+				   "ORDER BY s.id <> ?1, s.id LIMIT 2";
 static const char prompts_sql[] =
 	"SELECT s.row, s.id, s.owner, p.id FROM prompts p JOIN sessions s ON s.row = p.session "
 	"WHERE p.id >= ?1 AND p.id < ?1 || '~' AND s.removed_at IS NULL "

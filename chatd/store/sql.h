@@ -18,8 +18,8 @@
 	"row, id, owner, title, provider, model, system, metadata, generation, state, last_seq, " \
 	"created_at, updated_at"
 
-/* As the views have times. Indexes on this expression are found by nothing else (schema_3.sql). Of a
- * time that no calendar has, NULL. */
+/* As the views have times. Indexes on this expression are found by nothing else (schema_3.sql). Of
+ * a time that no calendar has, NULL. */
 #define ISO_TEXT(ms) "strftime('%Y-%m-%dT%H:%M:%fZ', " ms " / 1000.0, 'unixepoch')"
 
 /* clang-format off */

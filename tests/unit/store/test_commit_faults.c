@@ -187,7 +187,9 @@ static bool whole(void)
 
 	ok = ok && says(db, "PRAGMA integrity_check(1)", "ok");
 	ok = ok && says(db, "SELECT group_concat(seq, ' ') FROM events", "1 2 3 4 5 6 7 8");
-	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM sessions WHERE removed_at IS NULL", "1idle8");
+	ok = ok &&
+	     says(db, "SELECT count(*) || state || last_seq FROM sessions WHERE removed_at IS NULL",
+		  "1idle8");
 	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM turns", "1done8");
 	(void)sqlite3_close(db);
 	return ok;
