@@ -90,7 +90,7 @@ def test_the_log_is_what_its_events_add_up_to(load):
 if __name__ == "__main__":
     tap.note(f"STORM_SEED={SEED} STORM_SECONDS={SECONDS:g} STORM_USERS={USERS}")
     with Upstream() as provider:
-        provider.default = plan.script
+        provider.default, provider.keeps = plan.script, False
         with Load(provider, SECONDS, USERS, SEED) as load_of:
             tap.run(globals(), load_of)
     tap.finish()

@@ -86,7 +86,7 @@ def test_memory_descriptors_and_the_wal_stay_where_they_are(load):
 if __name__ == "__main__":
     tap.note(f"SEED={SEED} SOAK_SECONDS={SECONDS:g} SOAK_USERS={USERS}")
     with Upstream() as provider:
-        provider.default = plan.script
+        provider.default, provider.keeps = plan.script, False
         with Load(provider, SECONDS, USERS, SEED) as load_of:
             tap.run(globals(), load_of)
     tap.finish()

@@ -23,7 +23,6 @@ import time
 
 from lib import http, inject, plan, shim, tap
 from lib.daemons import BUG, Stack
-from lib.db import frame_data
 from lib.load import SERVER, verify
 from lib.strict import Watcher
 from lib.upstream import Upstream
@@ -144,10 +143,7 @@ class Scenario:
         w.stop()
         assert not w.fault, w.fault
         log.check_seqs(self.session_id)
-        rows = {f"{r['generation']}-{r['seq']}": r for r in log.events(self.session_id)}
-        for ident, raw in w.seen.items():
-            assert ident in rows, f"{ident} was shown and is not in the log: {raw!r}"
-            tap.eq(raw, frame_data(rows[ident]), f"bytes of {ident}")
+        w.check(log.events(self.session_id))
         tap.eq([r["turn_id"] for r in log.turns(self.session_id)], list(self.turns), "turns")
         for turn_id, text in self.turns.items():
             row = log.rows("SELECT * FROM turns WHERE id = ?", turn_id)[0]
