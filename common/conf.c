@@ -19,6 +19,7 @@
 #include "common/cleanup.h"
 #include "common/limits.h"
 #include "common/require.h"
+#include "common/utf8.h"
 
 #define SECTION_MAX 48 /* inih keeps 49 characters of a section's name */
 
@@ -274,6 +275,15 @@ const char *conf_string(const char *value, void *field)
 	free(*f);
 	*f = copy;
 	return NULL;
+}
+
+const char *conf_text(const char *value, void *field)
+{
+	if (!*value)
+		return "must not be empty";
+	if (!utf8_is_whole(value, strlen(value)))
+		return "is not UTF-8: save the file as UTF-8";
+	return conf_string(value, field);
 }
 
 const char *conf_bool(const char *value, void *field)

@@ -59,8 +59,10 @@ void conf_complain(struct conf_error *e, const char *file, const char *section, 
 
 /* Parsers. Strings are malloc'ed and replace (free) the old value. */
 const char *conf_string(const char *value, void *field); /* char * */
-const char *conf_bool(const char *value, void *field);	 /* bool: yes/no/true/false/on/off/1/0 */
-const char *conf_count(const char *value, void *field);	 /* int >= 0 */
+/* char *: not empty, and UTF-8, for it is shown to people, stored, or sent as JSON */
+const char *conf_text(const char *value, void *field);
+const char *conf_bool(const char *value, void *field);	/* bool: yes/no/true/false/on/off/1/0 */
+const char *conf_count(const char *value, void *field); /* int >= 0 */
 const char *conf_seconds(const char *value,
 			 void *field); /* int64_t ms from "30", "0.5", "250ms", "5m", "1h", "7d" */
 const char *conf_bytes(const char *value, void *field); /* int64_t from "1024", "64K", "8M", "2G" */

@@ -25,6 +25,18 @@ size_t utf8_length(const char *p, size_t n)
 	return len;
 }
 
+bool utf8_is_whole(const char *p, size_t n)
+{
+	size_t len;
+
+	for (; n > 0; p += len, n -= len) {
+		len = utf8_length(p, n);
+		if (len == 0)
+			return false;
+	}
+	return true;
+}
+
 void utf8_add(struct buf *b, const char *p, size_t n)
 {
 	size_t from = 0, i = 0;

@@ -19,6 +19,7 @@
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "proto/trace.h"
 
 static char *text_or_null(struct str s)
@@ -261,14 +262,39 @@ static int is_repeated(struct worker *w, struct link *l, uint64_t req, struct id
 	return fault != FAULT_NONE || answer;
 }
 
+/* The field that is no text, or NULL. streamerd has looked, but what it let through would end in
+ * documents that can't be made. */
+static const char *broken_text(const struct msg_send_message *m)
+{
+	const struct {
+		const char *field;
+		struct str text;
+	} fields[] = {{"owner", m->owner},
+		      {"provider", m->provider},
+		      {"model", m->model},
+		      {"system", m->system},
+		      {"metadata", m->metadata}};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (!utf8_is_whole(fields[i].text.p, fields[i].text.n))
+			return fields[i].field;
+	}
+	return NULL;
+}
+
 static void handle(struct worker *w, struct link *l, const struct msg *msg,
 		   struct idempotency_key *key)
 {
 	const struct msg_send_message *m = &msg->send_message;
 	auto_json json_t *content = json_read(m->content.p, m->content.n, NULL, 0);
+	const char *broken = broken_text(m);
 	struct session *s = NULL;
 	enum fault why;
 
+	if (broken) {
+		link_reply_fault(l, m->req, FAULT_BAD_FIELD, field_error(broken, "is not UTF-8"));
+		return;
+	}
 	if (!content || m->content.n > LIMIT_MESSAGE + 1024) {
 		link_reply_fault(l, m->req, FAULT_BAD_FIELD,
 				 field_error("content", "can't be read"));

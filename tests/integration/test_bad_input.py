@@ -203,7 +203,7 @@ def test_requests_in_pieces_and_pipelined_are_answered_in_order(t):
 def run(program, conf, *options):
     with tempfile.TemporaryDirectory(prefix="chatd-conf-") as folder:
         path = os.path.join(folder, "bad.conf")
-        with open(path, "w", encoding="utf-8") as f:
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as f:
             f.write(conf)
         p = subprocess.run(WRAPPER + [program, "-c", path, *options], stdin=subprocess.DEVNULL, capture_output=True,
                            text=True, timeout=scaled(10), check=False)
@@ -229,6 +229,10 @@ CONFIGS = [
     (CHATD, GOOD_CHATD + OPENAI + "api_key_file = /nonexistent/key\n",
      None, ["api_key_file"]),
     (CHATD, GOOD_CHATD.replace("provider = demo", "provider = other"), None, ["provider"]),
+    (CHATD, GOOD_CHATD + OPENAI.replace("= m\n", "= caf\udce9\n"), 12, ["model", "UTF-8"]),
+    (CHATD, GOOD_CHATD + OPENAI + "models = m, caf\udce9\n", 13, ["models", "UTF-8"]),
+    (CHATD, GOOD_CHATD + "model = caf\udce9\n", 9, ["model", "UTF-8"]),
+    (CHATD, GOOD_CHATD + "system = h\udcf6flich\n", 9, ["system", "UTF-8"]),
     (STREAMERD, "[http]\nlisten = 127.0.0.1:http\n", 2, ["listen"]),
     (STREAMERD, "[http]\nlisten = 127.0.0.1:99999\n", 2, ["listen"]),
     (STREAMERD, "[http]\nport = 8080\n", 2, ["port"]),
@@ -285,8 +289,12 @@ def mp_uint(n):
     return struct.pack("B", n) if n < 128 else b"\xcf" + struct.pack(">Q", n)
 
 
+def mp_bin(b):
+    return b"\xc6" + struct.pack(">I", len(b)) + b
+
+
 def mp_str(s):
-    b = s.encode()
+    b = s.encode("utf-8", "surrogateescape")
     return (struct.pack("B", 0xA0 | len(b)) if len(b) < 32 else b"\xd9" + struct.pack("B", len(b))) + b
 
 
@@ -295,7 +303,7 @@ def frame(*fields):
     return struct.pack(">I", len(body)) + body
 
 
-def hello(version=1, role="streamerd"):
+def hello(version=2, role="streamerd"):
     return frame(mp_uint(1), mp_uint(version), mp_str(role), mp_uint(0), mp_uint(0))
 
 
@@ -350,6 +358,33 @@ def test_a_peer_that_breaks_the_bus_protocol_is_cut_off_and_survived(t):
     tap.eq(t.snapshot(sid)["state"], "processing", "the running turn")
     tap.eq(t.abort(sid).status, 202, "abort")
     v.until("aborted")
+
+
+def send_message(req, **fields):
+    f = {"owner": "local", "session_id": "", "content": '"texts"', "provider": "", "model": "", "system": "",
+         "on_busy": "", "metadata": "", "key": "", "fingerprint": "", "traceparent": "", **fields}
+    binary = ("content", "system", "metadata", "fingerprint")
+    return frame(mp_uint(10), mp_uint(req), *(
+        mp_bin(v.encode("utf-8", "surrogateescape")) if k in binary else mp_str(v) for k, v in f.items()))
+
+
+def test_a_text_of_a_peer_that_is_not_utf8_is_refused_and_takes_nothing_down(t):
+    """PRC-3, FAF-2"""
+    pids, before = t.worker_pids(), t.log.counts()
+    t.up.on("texts", upstream.text("x"))
+    for field in ("owner", "provider", "model", "system", "metadata"):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(scaled(10))
+            s.connect(os.path.join(t.bus, "worker-0.sock"))
+            s.sendall(hello() + send_message(7, **{field: "caf\udce9"}))
+            got = b""
+            while b"}" not in got:
+                data = s.recv(65536)
+                assert data, f"{field}: the worker is gone: {t.chatd.log()[-400:]}"
+                got += data
+            assert b'"field":"%b"' % field.encode() in got, f"{field}: {got}"
+    tap.eq(t.worker_pids(), pids, "the workers")
+    tap.eq(t.log.counts(), before, "rows in the log")
 
 
 def test_a_worker_that_speaks_nonsense_is_survived_by_streamerd(t):
