@@ -43,7 +43,7 @@ struct str query_str(sqlite3_stmt *st, int i)
 }
 
 /* Callers only know that it failed: this is where it is said. */
-static void complain(const char *why)
+void query_complain(const char *why)
 {
 	static struct log_limit lines;
 
@@ -52,15 +52,21 @@ static void complain(const char *why)
 		log_error("log.read_failed", "why=\"%s\"", why);
 }
 
-/* Prepared and bound to one integer, or NULL. */
-sqlite3_stmt *query_start(struct db *db, enum sql which, int64_t first)
+sqlite3_stmt *query_stmt(struct db *db, enum sql which)
 {
 	sqlite3_stmt *st = db ? db_stmt(db, which) : NULL;
 
+	if (db && !st)
+		query_complain(sqlite3_errmsg(db_handle(db)));
+	return st;
+}
+
+sqlite3_stmt *query_start(struct db *db, enum sql which, int64_t first)
+{
+	sqlite3_stmt *st = query_stmt(db, which);
+
 	if (st)
 		(void)sqlite3_bind_int64(st, 1, first);
-	else if (db)
-		complain(sqlite3_errmsg(db_handle(db)));
 	return st;
 }
 
@@ -69,7 +75,7 @@ int query_step(sqlite3_stmt *st)
 	int rc = sqlite3_step(st);
 
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		complain(sqlite3_errmsg(sqlite3_db_handle(st)));
+		query_complain(sqlite3_errmsg(sqlite3_db_handle(st)));
 	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 

@@ -11,11 +11,15 @@
 #include "chatd/store/db.h"
 #include "common/buf.h"
 
+/* Prepared, or NULL. A NULL db gives NULL, of which who closed it has told. */
+sqlite3_stmt *query_stmt(struct db *db, enum sql which);
 /* Prepared and bound to one integer, or NULL. A NULL db gives NULL. */
 sqlite3_stmt *query_start(struct db *db, enum sql which, int64_t first);
 int query_step(sqlite3_stmt *st); /* 1 a row, 0 the end, -1 */
 /* Resets it; returns result. */
 int query_finish(sqlite3_stmt *st, int result);
+
+void query_complain(const char *why); /* that a read failed */
 
 /* Column i of the row. */
 char *query_dup(sqlite3_stmt *st, int i); /* malloc'ed, or NULL */

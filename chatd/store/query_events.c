@@ -6,6 +6,7 @@
 #include "chatd/store/query.h"
 #include "proto/replay.h"
 
+/* 1, or -1: the row is none that chatd writes. */
 static int read_event(sqlite3_stmt *st, struct chat_event *e)
 {
 	e->session_id = str_of("");
@@ -15,7 +16,10 @@ static int read_event(sqlite3_stmt *st, struct chat_event *e)
 	e->type = (enum chat_event_type)sqlite3_column_int(st, 3);
 	e->turn_id = query_str(st, 4);
 	e->payload = query_str(st, 5);
-	return e->payload.n >= 2 && e->payload.p[0] == '{' && chat_event_name(e->type) != NULL;
+	if (e->payload.n >= 2 && e->payload.p[0] == '{' && chat_event_name(e->type))
+		return 1;
+	query_complain("an event in the log is damaged");
+	return -1;
 }
 
 int query_events(struct db *db, int64_t session, uint64_t after,
@@ -30,10 +34,9 @@ int query_events(struct db *db, int64_t session, uint64_t after,
 	(void)sqlite3_bind_int64(st, 2, (int64_t)after);
 	(void)sqlite3_bind_int64(st, 3, -1);
 	while ((r = query_step(st)) == 1) {
-		if (!read_event(st, &e)) {
-			r = -1;
+		r = read_event(st, &e);
+		if (r < 0)
 			break;
-		}
 		fn(arg, &e);
 	}
 	return query_finish(st, r) < 0 ? -1 : 1;
@@ -98,10 +101,9 @@ int query_replay(struct db *db, int64_t session, uint64_t last_seq, uint64_t gen
 	(void)sqlite3_bind_int64(st, 2, (int64_t)seq);
 	(void)sqlite3_bind_int64(st, 3, LIMIT_REPLAY_EVENTS);
 	while ((r = query_step(st)) == 1) {
-		if (!read_event(st, &e)) {
-			r = -1;
+		r = read_event(st, &e);
+		if (r < 0)
 			break;
-		}
 		if (e.seq !=
 		    seq + *ret_count + 1) { /* folded meanwhile: only a snapshot can help */
 			*ret_reason = "too_old";

@@ -32,7 +32,7 @@ static json_t *read_message(sqlite3_stmt *st)
 
 static int message_row(struct db *db, const char *id, int64_t session, int64_t *ret)
 {
-	sqlite3_stmt *st = db_stmt(db, SQL_MESSAGE_ROW);
+	sqlite3_stmt *st = query_stmt(db, SQL_MESSAGE_ROW);
 	int r;
 
 	if (!st)

@@ -10,6 +10,7 @@
 #include "chatd/store/query.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/utf8.h"
 
 void session_row_fini(struct session_row *s)
 {
@@ -42,7 +43,7 @@ static void read_session(sqlite3_stmt *st, struct session_row *s)
 
 int query_session(struct db *db, const char *id, struct session_row *ret)
 {
-	sqlite3_stmt *st = db ? db_stmt(db, SQL_SESSION_BY_ID) : NULL;
+	sqlite3_stmt *st = query_stmt(db, SQL_SESSION_BY_ID);
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
@@ -64,6 +65,18 @@ int query_session(struct db *db, const char *id, struct session_row *ret)
 	return query_finish(st, r);
 }
 
+/* A log of before texts were checked may hold one that is not UTF-8: that hides no session. */
+static json_t *text_json(const char *s)
+{
+	json_t *v = s ? json_string(s) : json_null();
+	struct buf auto_buf mended = BUF_INIT;
+
+	if (v)
+		return v;
+	utf8_add(&mended, s, strlen(s));
+	return json_stringn(buf_str(&mended), mended.len);
+}
+
 json_t *session_row_json(const struct session_row *s)
 {
 	char created[CLOCK_ISO_LEN + 1], updated[CLOCK_ISO_LEN + 1];
@@ -72,11 +85,12 @@ json_t *session_row_json(const struct session_row *s)
 
 	clock_iso(s->created_at, created);
 	clock_iso(s->updated_at, updated);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s?, s:o, s:s, s:s}", "id", s->id,
-			 "title", s->title, "state", s->state, "provider", s->provider, "model",
-			 s->model, "generation", (json_int_t)s->generation, "system", s->system,
-			 "metadata", metadata ? metadata : json_null(), "created_at", created,
-			 "updated_at", updated);
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:s, s:s}", "id", s->id, "title",
+			 text_json(s->title), "state", s->state, "provider", text_json(s->provider),
+			 "model", text_json(s->model), "generation", (json_int_t)s->generation,
+			 "system", text_json(s->system), "metadata",
+			 metadata ? metadata : json_null(), "created_at", created, "updated_at",
+			 updated);
 }
 
 /* A row of a list: with how the session's last turn stands. */
@@ -105,7 +119,7 @@ static void read_cursor(const char *cursor, long long *ret_updated, long long *r
 json_t *query_sessions(struct db *db, const char *owner, const char *cursor, int limit,
 		       char ret_next[64])
 {
-	sqlite3_stmt *st = db ? db_stmt(db, SQL_SESSIONS_PAGE) : NULL;
+	sqlite3_stmt *st = query_stmt(db, SQL_SESSIONS_PAGE);
 	long long updated = INT64_MAX, row = INT64_MAX;
 	json_t *page;
 	int r, n = 0;
@@ -158,7 +172,7 @@ static json_t *read_ids(sqlite3_stmt *st)
 
 static json_t *ids(struct db *db, enum sql which, const char *owner)
 {
-	sqlite3_stmt *st = db ? db_stmt(db, which) : NULL;
+	sqlite3_stmt *st = query_stmt(db, which);
 
 	if (st && owner)
 		(void)sqlite3_bind_text(st, 1, owner, -1, SQLITE_STATIC);
@@ -177,15 +191,9 @@ json_t *query_queued_idle(struct db *db)
 
 int query_stands(struct db *db, int64_t session)
 {
-	sqlite3_stmt *st = db ? db_stmt(db, SQL_STANDS) : NULL;
-	int rc;
+	sqlite3_stmt *st = query_start(db, SQL_STANDS, session);
 
-	if (!st)
-		return -1;
-	(void)sqlite3_bind_int64(st, 1, session);
-	rc = sqlite3_step(st);
-	(void)sqlite3_reset(st);
-	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+	return st ? query_finish(st, query_step(st)) : -1;
 }
 
 json_t *query_owner_active(struct db *db, const char *owner)
@@ -195,7 +203,7 @@ json_t *query_owner_active(struct db *db, const char *owner)
 
 json_t *query_owner_changed(struct db *db, const char *owner, int64_t since, int limit)
 {
-	sqlite3_stmt *st = db ? db_stmt(db, SQL_OWNER_CHANGED) : NULL;
+	sqlite3_stmt *st = query_stmt(db, SQL_OWNER_CHANGED);
 
 	if (st) {
 		(void)sqlite3_bind_text(st, 1, owner, -1, SQLITE_STATIC);
@@ -233,7 +241,7 @@ int query_queue(struct db *db, int64_t session, void (*fn)(void *arg, const stru
 int query_key(struct db *db, const char *owner, const char *key, int64_t since,
 	      char **ret_fingerprint, char **ret_answer)
 {
-	sqlite3_stmt *st = db ? db_stmt(db, SQL_KEY) : NULL;
+	sqlite3_stmt *st = query_stmt(db, SQL_KEY);
 	int r;
 
 	if (!st)

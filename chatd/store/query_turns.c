@@ -53,7 +53,7 @@ int query_last_turn(struct db *db, int64_t session, struct turn_row *t)
 
 int query_open_turns(struct db *db, int64_t *ret_waiting, int64_t *ret_queued)
 {
-	sqlite3_stmt *st = db ? db_stmt(db, SQL_OPEN_TURNS) : NULL;
+	sqlite3_stmt *st = query_stmt(db, SQL_OPEN_TURNS);
 	int r;
 
 	if (!st)
@@ -117,7 +117,7 @@ int query_calls(struct db *db, int64_t turn, void (*fn)(void *arg, const struct 
 
 int query_prompt(struct db *db, int64_t session, const char *id, struct prompt_row *ret)
 {
-	sqlite3_stmt *st = db ? db_stmt(db, SQL_PROMPT) : NULL;
+	sqlite3_stmt *st = query_stmt(db, SQL_PROMPT);
 	int r;
 
 	memset(ret, 0, sizeof(*ret));

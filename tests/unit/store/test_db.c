@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "chatd/store/migrate.h"
+#include "chatd/store/queries.h"
 #include "common/limits.h"
 
 static char dir[32], path[64];
@@ -474,6 +475,88 @@ START_TEST(no_statement_walks_through_a_table)
 }
 END_TEST
 
+/* FAF-4: whatever is asked, that it could not be read is counted and in the operator's log. */
+START_TEST(a_read_that_can_not_begin_is_told)
+{
+	struct db *db = open_ours(true);
+	sqlite3 *plain = open_plain(SQLITE_OPEN_READWRITE);
+	auto_session_row struct session_row row = {0};
+	struct prompt_row prompt;
+	char next[64], *fingerprint, *answer;
+	int64_t waiting, queued;
+	uint64_t failed = query_failures();
+
+	run(plain, "DROP TABLE events; DROP TABLE idempotency; DROP TABLE grants; DROP TABLE "
+		   "prompts; DROP TABLE calls; DROP TABLE steps; DROP TABLE messages; DROP TABLE "
+		   "turns; DROP TABLE sessions");
+	(void)sqlite3_close(plain);
+	ck_assert_int_eq(query_session(db, "ses_1", &row), -1);
+	ck_assert_uint_eq(query_failures(), ++failed);
+	ck_assert_ptr_null(query_sessions(db, "local", "", 10, next));
+	ck_assert_uint_eq(query_failures(), ++failed);
+	ck_assert_ptr_null(query_processing(db));
+	ck_assert_uint_eq(query_failures(), ++failed);
+	ck_assert_ptr_null(query_owner_changed(db, "local", 1, 10));
+	ck_assert_uint_eq(query_failures(), ++failed);
+	ck_assert_int_eq(query_stands(db, 1), -1);
+	ck_assert_uint_eq(query_failures(), ++failed);
+	ck_assert_int_eq(query_key(db, "local", "k", 0, &fingerprint, &answer), -1);
+	ck_assert_uint_eq(query_failures(), ++failed);
+	ck_assert_int_eq(query_prompt(db, 1, "prm_1", &prompt), -1);
+	ck_assert_uint_eq(query_failures(), ++failed);
+	ck_assert_int_eq(query_open_turns(db, &waiting, &queued), -1);
+	ck_assert_uint_eq(query_failures(), ++failed);
+	db_close(db);
+}
+END_TEST
+
+static void count_event(void *arg, const struct chat_event *e)
+{
+	(void)e;
+	++*(int *)arg;
+}
+
+/* FAF-4: an event that is none stands for nothing, and an operator hears of it. */
+START_TEST(an_event_that_is_damaged_is_told)
+{
+	struct db *db = open_ours(true);
+	struct buf page = BUF_INIT;
+	uint64_t count, failed = query_failures();
+	const char *reason = NULL;
+	int n = 0;
+
+	run(db_handle(db), sample);
+	run(db_handle(db), "UPDATE events SET payload = 'x' WHERE seq = 2");
+	ck_assert_int_eq(query_events(db, 1, 0, count_event, &n), -1);
+	ck_assert_int_eq(n, 1);
+	ck_assert_uint_eq(query_failures(), failed + 1);
+	ck_assert_int_eq(query_replay(db, 1, 2, 1, 1, &page, &count, &reason), -1);
+	ck_assert_uint_eq(query_failures(), failed + 2);
+	buf_fini(&page);
+	db_close(db);
+}
+END_TEST
+
+/* FAF-4: a text that is not UTF-8 takes no session out of its owner's list. */
+START_TEST(a_text_that_is_not_utf8_hides_no_session)
+{
+	struct db *db = open_ours(true);
+	char next[64];
+	json_t *page;
+	const json_t *s;
+
+	run(db_handle(db), sample);
+	run(db_handle(db), "UPDATE sessions SET system = CAST(x'73e9' AS TEXT)");
+	page = query_sessions(db, "local", "", 10, next);
+	ck_assert_uint_eq(json_array_size(page), 1);
+	s = json_array_get(page, 0);
+	ck_assert_str_eq(json_string_value(json_object_get(s, "id")), "ses_1");
+	ck_assert_str_eq(json_string_value(json_object_get(s, "system")), "s\xef\xbf\xbd");
+	json_decref(page);
+	db_close(db);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("db");
@@ -495,6 +578,9 @@ int main(void)
 	tcase_add_test(tc, a_reader_reads_while_another_writes);
 	tcase_add_test(tc, the_log_can_be_copied_while_it_is_open);
 	tcase_add_test(tc, the_views_read_well);
+	tcase_add_test(tc, a_read_that_can_not_begin_is_told);
+	tcase_add_test(tc, an_event_that_is_damaged_is_told);
+	tcase_add_test(tc, a_text_that_is_not_utf8_hides_no_session);
 	tcase_add_test(tc, reads_of_one_session_use_an_index);
 	tcase_add_loop_test(tc, what_operators_ask_uses_an_index, 0, ASKED);
 	tcase_add_loop_test(tc, every_statement_can_be_prepared, 0, SQL_N);
