@@ -60,19 +60,29 @@ static enum fault clear(struct session *s)
 	return FAULT_NONE;
 }
 
-static void on_taken(void *arg, bool ok)
+/* Once more, or that is all that can be done. */
+static void failed(struct take_over *t)
 {
 	static const struct timeval soon = {0, 1000};
-	struct take_over *t = arg;
 
-	if (!ok && t->tries < TAKE_OVER_TRIES && !t->worker->stopping) {
+	if (t->tries < TAKE_OVER_TRIES && !t->worker->stopping) {
 		REQUIRE(event_add(t->again, &soon) == 0);
 		return;
 	}
-	if (ok)
-		peer_poke(t->worker, t->id, t->owner);
-	else
-		log_error("exclusive.failed", "session=%s tries=%d", t->id, t->tries);
+	log_error("exclusive.failed",
+		  "session=%s tries=%d: it may go on beside the owner's new one", t->id, t->tries);
+	take_over_free(t);
+}
+
+static void on_taken(void *arg, bool ok)
+{
+	struct take_over *t = arg;
+
+	if (!ok) {
+		failed(t);
+		return;
+	}
+	peer_poke(t->worker, t->id, t->owner);
 	take_over_free(t);
 }
 
@@ -81,15 +91,21 @@ static void try_once(evutil_socket_t fd, short what, void *arg)
 	struct take_over *t = arg;
 	enum fault why;
 	struct session *s = session_load(t->worker, t->id, &why);
+	int r = s ? turn_take_over(s) : why == FAULT_SESSION_NOT_FOUND ? 0 : -1;
 
 	t->tries++;
-	if (!s || turn_take_over(s) < 0 || clear(s) != FAULT_NONE) {
+	if (r > 0 && clear(s) != FAULT_NONE)
+		r = -1;
+	if (s)
+		s->gone = FAULT_WORKER_UNAVAILABLE; /* it is the other worker's again */
+	if (r > 0) {
+		event_log_after(t->worker->log, &s->log, on_taken, t);
+	} else if (r < 0) {
+		failed(t);
+	} else {
 		log_info("exclusive.nothing", "session=%s: it has ended by itself", t->id);
 		take_over_free(t);
-		return;
 	}
-	s->gone = FAULT_WORKER_UNAVAILABLE; /* it is the other worker's again */
-	event_log_after(t->worker->log, &s->log, on_taken, t);
 }
 
 static void take_over(struct worker *w, const char *id, struct str owner)

@@ -35,8 +35,8 @@ int turn_resume(struct session *s, const struct turn_row *row);
 
 /*
  * Takes the turn of a session that another worker has, as rows, under a new generation, in order to
- * end it. Stale if the other worker writes before this is committed. 0, or -1 if there is none or
- * the log can't be read.
+ * end it. Stale if the other worker writes before this is committed. 1, 0 if there is none, or -1
+ * if the log can't be read.
  */
 int turn_take_over(struct session *s);
 

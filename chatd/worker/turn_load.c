@@ -186,7 +186,7 @@ int turn_take_over(struct session *s)
 	struct turn *t;
 
 	if (!s->orphaned && !s->waiting)
-		return -1;
+		return 0;
 	if (query_last_turn(event_log_db(w->log), s->log.row, &row) != 1)
 		return -1;
 	s->orphaned = false;
@@ -200,5 +200,5 @@ int turn_take_over(struct session *s)
 			(int64_t)s->last_seq);
 	event_log_write(w->log, SQL_TURN_RESUME, &s->log, t->ref, t->generation, "Ti",
 			(int64_t)row.crashes);
-	return 0;
+	return 1;
 }

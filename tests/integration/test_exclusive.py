@@ -1,5 +1,8 @@
 """[workers] exclusive = yes: an owner has one active session, whichever worker it belongs to; with two workers, and one."""
 
+import re
+import sqlite3
+
 from lib import tap, upstream
 from lib.daemons import Stack
 from lib.upstream import Upstream, chunk
@@ -68,6 +71,32 @@ def test_a_busy_session_still_answers_409(t):
     tap.eq((r.status, r.error()["code"], r.error()["turn_id"]),
            (409, "already_processing", turn["turn_id"]), "second message")
     tap.eq(t.abort(turn["session_id"]).status, 202, "abort")
+
+
+def test_one_that_can_not_be_ended_is_told_and_not_called_over(t):
+    """SDC-5, FAF-4"""
+    if len(t.worker_pids()) < 2:
+        return  # a worker ends its own sessions from memory
+    told = None
+    with sqlite3.connect(t.db_path, timeout=20, isolation_level=None) as db:
+        last = None
+        for i in range(12):  # until two follow each other at different workers
+            turn = t.say(t.up.on(f"damaged {i}", upstream.hang(chunk("x"))))
+            if last:
+                line = re.compile(rf"^<3>worker\.\d exclusive\.failed session={last['session_id']}", re.M)
+                told = until(lambda: line.search(t.chatd.log()) or  # noqa: B023
+                             t.log.turn(last["turn_id"])["state"] == "aborted", "the one before is ended or told")  # noqa: B023
+                if told is not True:
+                    break
+            last = turn
+            until(lambda: t.log.events(last["session_id"])[-1]["type"] == "response_chunk", "it runs")  # noqa: B023
+            db.execute("UPDATE events SET payload = 'x' WHERE turn = (SELECT row FROM turns WHERE id = ?) AND type = "
+                       "(SELECT type FROM event_types WHERE name = 'response_chunk')", (last["turn_id"],))
+    assert told is not True, "no two at different workers"
+    tap.eq(t.log.turn(last["turn_id"])["state"], "running", "the turn that could not be ended")
+    assert f"exclusive.nothing session={last['session_id']}" not in t.chatd.log(), "it was said to be over"
+    for sid in (last["session_id"], turn["session_id"]):
+        t.abort(sid)
 
 
 if __name__ == "__main__":
