@@ -19,6 +19,7 @@ struct stream {
 	struct app *app;
 	struct http_request *req;
 	struct bundle *bundle; /* owned by the hub; until one of the callbacks below */
+	struct visit visit;
 };
 
 static int on_accept(void *arg, struct buf *head)
@@ -36,7 +37,9 @@ static void on_refuse(void *arg, enum fault fault)
 {
 	auto_free struct stream *s = arg;
 
-	reply_fault(s->app->options, s->req, fault, NULL, NULL);
+	http_on_gone(s->req, NULL, NULL);
+	if (fault != FAULT_WORKER_UNAVAILABLE || !parked_add(s->app->parked, s->req, &s->visit))
+		reply_fault(s->app->options, s->req, fault, NULL, NULL);
 }
 
 static const struct join_ops join_ops = {on_accept, on_refuse, NULL};
@@ -49,7 +52,8 @@ static void on_gone(void *arg)
 	http_drop(s->req);
 }
 
-static void begin(struct app *app, struct http_request *req, struct bundle_request *r)
+static void begin(struct app *app, struct http_request *req, const struct call_info *info,
+		  struct bundle_request *r)
 {
 	struct stream *s = calloc(1, sizeof(*s));
 	enum fault fault;
@@ -57,6 +61,7 @@ static void begin(struct app *app, struct http_request *req, struct bundle_reque
 	REQUIRE(s);
 	s->app = app;
 	s->req = req;
+	s->visit = *info->visit;
 	r->ops = &join_ops;
 	r->arg = s;
 	fault = bundle_join(app->hub, r, &s->bundle);
@@ -90,6 +95,6 @@ void api_events_of_several(struct app *app, struct http_request *req, const stru
 		reply_with(app->options, req, 200, "text/event-stream",
 			   "Cache-Control: no-cache, no-transform\r\n", str_of(""));
 	else if (!app_waits(app, req, info, -1))
-		begin(app, req, &r);
+		begin(app, req, info, &r);
 	stream_query_fini(&q);
 }
