@@ -72,11 +72,14 @@ struct transfer_pool {
 	size_t n; /* transfers */
 };
 
-/* For what is awaited next: the connection, or a byte. */
+/* For what is awaited next: the connection, the first byte, or another one. */
 static void expect(struct transfer *t)
 {
-	t->deadline = clock_mono_ms() +
-		      (t->connected ? t->idle_ms : t->connect_ms + LIMIT_CONNECT_GRACE_MS);
+	int64_t ms = t->connect_ms + LIMIT_CONNECT_GRACE_MS;
+
+	if (t->connected)
+		ms = t->has_bytes ? t->idle_ms : t->first_byte_ms;
+	t->deadline = clock_mono_ms() + ms;
 }
 
 static void arm(struct transfer *t)
@@ -265,7 +268,7 @@ static int on_prereq(void *arg, char *remote_ip, char *local_ip, int remote_port
 	struct transfer *t = arg;
 
 	t->connected = true;
-	t->deadline = clock_mono_ms() + t->first_byte_ms;
+	expect(t);
 	mark_ready(t);
 	return CURL_PREREQFUNC_OK;
 }
@@ -299,7 +302,7 @@ static size_t on_write(char *p, size_t size, size_t n, void *arg)
 	}
 	t->has_bytes = true;
 	t->excused = false;
-	t->deadline = clock_mono_ms() + t->idle_ms;
+	expect(t);
 	buf_add(&t->in, p, n);
 	mark_ready(t);
 	return n;

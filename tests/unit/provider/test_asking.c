@@ -601,6 +601,28 @@ START_TEST(a_pause_stops_reading_and_a_resume_loses_nothing)
 }
 END_TEST
 
+/* PRV-4: who pauses before anything came still has the first byte's time, not the shorter one */
+START_TEST(a_pause_before_the_first_byte_does_not_shorten_its_time)
+{
+	static const struct play plays[] = {{HEAD, 0, AFTER_HOLD}};
+	struct bench b;
+	int64_t began;
+
+	bench_init(&b, "openai", plays, 1);
+	b.l.conf->idle_ms = 60;
+	b.l.conf->first_byte_ms = 700;
+	listener_ask(&b.l, "hello");
+	listener_wait(&b.l, &b.s.requests, 1);
+	asking_pause(b.l.asking, true);
+	began = clock_mono_ms();
+	asking_pause(b.l.asking, false);
+	listener_wait(&b.l, &b.l.dones, 1);
+	ck_assert_int_eq(b.l.fault, FAULT_PROVIDER_TIMEOUT);
+	ck_assert_int_ge(clock_mono_ms() - began, 700);
+	bench_fini(&b);
+}
+END_TEST
+
 START_TEST(a_pause_after_every_delta_changes_nothing_but_the_pace)
 {
 	static const struct play plays[] = {
@@ -756,6 +778,7 @@ int main(void)
 	tcase_add_test(t, a_cancel_at_any_moment_is_the_end);
 	tcase_add_test(t, a_cancel_before_anything_happened_leaves_nothing_behind);
 	tcase_add_test(t, a_pause_stops_reading_and_a_resume_loses_nothing);
+	tcase_add_test(t, a_pause_before_the_first_byte_does_not_shorten_its_time);
 	tcase_add_test(t, a_pause_after_every_delta_changes_nothing_but_the_pace);
 	tcase_add_loop_test(t, a_paused_asking_may_be_cancelled, 0, 2);
 	tcase_add_test(t, connections_are_used_again);
