@@ -292,7 +292,7 @@ static int finish_tool(struct tool_conf *t, const char *file, struct conf_error 
 /* Is it where a service keeps what is its own, and nobody works on files? */
 static bool is_service_place(const char *path)
 {
-	static const char *const places[] = {"/etc/", "/run/", "/var/lib/"};
+	static const char *const places[] = {"/etc/", "/run/", "/var/run/", "/var/lib/"};
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
 		if (strncmp(path, places[i], strlen(places[i])) == 0)

@@ -209,6 +209,7 @@ static const struct {
 	{"[log]\npath = /var/lib/chatd/events.db\n", 2, false},
 	{"[log]\npath = /home/anna/chat/events.db\n", 1, true}, /* the bus is in /run */
 	{"[log]\npath = /var/lib/chatd/events.db\n[bus]\ndir = /tmp/bus\n", 1, true},
+	{"[log]\npath = /var/lib/chatd/events.db\n[bus]\ndir = /var/run/chatd\n", 2, false},
 	{"[log]\npath = /tmp/x/events.db\n[bus]\ndir = /tmp/x/bus\n[tools fs]\nconfine = yes\n", 2,
 	 false},
 	{"[log]\npath = /tmp/x/events.db\n[tools fs]\nconfine = auto\n", 1, true},
