@@ -240,7 +240,7 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	if (a.worker < 0)
+	if (a.worker < 0 && !a.check)
 		early_signal_exits();
 	/* what we hold is nobody's to read, not even our own user's: keys may be in the environment
 	 */

@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 
 	if (r > 0)
 		return r - 1;
-	if (args.process < 0)
+	if (args.process < 0 && !args.check)
 		early_signal_exits();
 	json_require_memory();
 	if (sodium_init() < 0) {

@@ -75,6 +75,17 @@ def test_sigterm_before_the_address_is_free_is_an_orderly_end(folder):
         tap.eq(p.wait(scaled(10)), 0, "exit status")
 
 
+def test_a_check_that_is_ended_has_not_found_the_file_to_be_fine(folder):
+    """RUN-1: SIGTERM ends a daemon with 0, but 0 of --check means something else"""
+    fifo = os.path.join(folder, "slow.conf")
+    os.mkfifo(fifo)
+    for daemon in ("chatd/chatd", "streamerd/streamerd"):
+        p = subprocess.Popen([os.path.join(BUILD, daemon), "-c", fifo, "--check"], stderr=subprocess.DEVNULL)
+        with open(fifo, "wb"):  # so it is reading now, and waits for what comes
+            p.send_signal(signal.SIGTERM)
+            tap.eq(p.wait(scaled(10)), -signal.SIGTERM, f"exit status of {daemon}")
+
+
 def test_it_says_where_the_page_is_and_stops_both_daemons(folder):
     """RUN-3, RUN-1"""
     port = free_port()
