@@ -10,10 +10,12 @@
  * ids, which are never used again, and the sequence numbers of events, each with its generation:
  *
  *	event            stored at its number by its generation, or not
- *	session insert   the session is there, or not
- *	session removal  the session is not to be found, or still is
+ *	session insert   the session's row is there, removed or not, or it is not
+ *	session removal  it is marked with the time of this removal, or not at all
  *	turn insert      the turn is there, or not
  *	anything else    nothing to be seen: it sets what it sets, the next write is asked
+ *
+ * Another process may remove a session just then, and take its rows out: that says nothing of us.
  *
  * Whether what is found there also survives a power cut is another matter: event_log.c copies it
  * into the database file before anything is told.
@@ -22,17 +24,20 @@
 
 #include <stdbool.h>
 
-static int64_t lookup_row(struct db *db, enum sql which, const char *id)
+/* The row, or 0, or -1 if that can't be read now. *ret_second: of its second column, 0 for NULL. */
+static int64_t lookup(struct db *db, enum sql which, const char *id, int64_t *ret_second)
 {
 	sqlite3_stmt *st = db_stmt(db, which);
 	int64_t row = 0;
 
+	*ret_second = 0;
 	if (!st)
 		return -1;
 	(void)sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
 	switch (sqlite3_step(st)) {
 	case SQLITE_ROW:
 		row = sqlite3_column_int64(st, 0);
+		*ret_second = sqlite3_column_int64(st, 1);
 		break;
 	case SQLITE_DONE:
 		break;
@@ -41,6 +46,13 @@ static int64_t lookup_row(struct db *db, enum sql which, const char *id)
 	}
 	(void)sqlite3_reset(st); /* its error is in row */
 	return row;
+}
+
+static int64_t lookup_row(struct db *db, enum sql which, const char *id)
+{
+	int64_t unused;
+
+	return lookup(db, which, id, &unused);
 }
 
 /* Whether the event of w is stored: 1, 0, or -1 if that can't be read now. */
@@ -64,21 +76,31 @@ static int is_stored(struct db *db, const struct pending_write *w, int64_t sessi
 
 enum evidence { EVIDENCE_HAPPENED, EVIDENCE_NOT, EVIDENCE_NONE, EVIDENCE_UNREADABLE };
 
+static enum evidence evidence_of_removal(const struct pending_write *w, int64_t session,
+					 int64_t removed_at)
+{
+	if (session == 0) /* marked, and taken out since */
+		return EVIDENCE_HAPPENED;
+	if (removed_at == 0)
+		return EVIDENCE_NOT;
+	return removed_at == pending_write_int(w, 0) ? EVIDENCE_HAPPENED : EVIDENCE_NONE;
+}
+
 /* What the database says of one write. Ids are never used again, so each is conclusive. */
 static enum evidence evidence_of(struct db *db, const struct pending_write *w)
 {
 	bool event = w->kind == PENDING_EVENT;
-	int64_t session, r;
+	int64_t session, removed_at, r;
 
 	if (w->dropped || w->kind == PENDING_AFTER ||
 	    (!event && w->sql != SQL_SESSION_INSERT && w->sql != SQL_TURN_INSERT &&
 	     w->sql != SQL_SESSION_REMOVE))
 		return EVIDENCE_NONE;
-	session = lookup_row(db, SQL_SESSION_BY_ID, w->session->id);
+	session = lookup(db, SQL_SESSION_ROW, w->session->id, &removed_at);
 	if (session < 0)
 		return EVIDENCE_UNREADABLE;
 	if (!event && w->sql == SQL_SESSION_REMOVE)
-		return session == 0 ? EVIDENCE_HAPPENED : EVIDENCE_NOT;
+		return evidence_of_removal(w, session, removed_at);
 	if (!event && w->sql == SQL_SESSION_INSERT)
 		return session != 0 ? EVIDENCE_HAPPENED : EVIDENCE_NOT;
 	if (session == 0)
@@ -86,6 +108,8 @@ static enum evidence evidence_of(struct db *db, const struct pending_write *w)
 	r = event ? is_stored(db, w, session) : lookup_row(db, SQL_TURN_ROW, w->turn->id);
 	if (r < 0)
 		return EVIDENCE_UNREADABLE;
+	if (r == 0 && removed_at) /* it may have been taken out since */
+		return EVIDENCE_NONE;
 	return r > 0 ? EVIDENCE_HAPPENED : EVIDENCE_NOT;
 }
 
@@ -134,10 +158,10 @@ static int relearn(struct db *db, const struct pending_list *list, const struct 
 			continue;
 		}
 		if (flags & NEW_SESSION)
-			row = w->session->row = lookup_row(db, SQL_SESSION_BY_ID, w->session->id);
+			row = w->session->row = lookup_row(db, SQL_SESSION_ROW, w->session->id);
 		if (flags & NEW_TURN)
 			row = w->turn->row = lookup_row(db, SQL_TURN_ROW, w->turn->id);
-		if (row < 0) /* 0: its session was removed in the same transaction */
+		if (row < 0) /* 0: it was removed, and taken out since */
 			return -1;
 	}
 	return 0;

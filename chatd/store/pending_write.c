@@ -80,6 +80,12 @@ void pending_write_set_params(struct pending_write *w, const char *types, va_lis
 	}
 }
 
+int64_t pending_write_int(const struct pending_write *w, int i)
+{
+	REQUIRE(i < w->n_params && w->params[i].type == 'i');
+	return w->params[i].i;
+}
+
 void pending_write_free(struct pending_write *w)
 {
 	for (int i = 0; i < w->n_params; i++)

@@ -48,6 +48,8 @@ struct pending_write *pending_write_new(enum pending_kind kind, enum sql sql, st
 					struct log_turn *t, uint64_t generation);
 /* Copies the values from ?3 on, types as for event_log_write(); adds to the bytes of w. */
 void pending_write_set_params(struct pending_write *w, const char *types, va_list ap);
+/* The i-th of them, from 0: an integer. */
+int64_t pending_write_int(const struct pending_write *w, int i);
 /* Not in a list any more, and no more counted in its session: that is for who took it out. */
 void pending_write_free(struct pending_write *w);
 

@@ -136,6 +136,7 @@
 	/* reads */                                                                                \
 	S(SESSION_BY_ID, 0, "SELECT " SESSION_COLUMNS " FROM sessions "        \
 	  "WHERE id = ?1 AND removed_at IS NULL")                                                  \
+	S(SESSION_ROW, 0, "SELECT row, removed_at FROM sessions WHERE id = ?1")                    \
 	S(SESSIONS_PAGE, 0,                                                                        \
 	  "SELECT " SESSION_COLUMNS ", (SELECT t.state FROM turns t WHERE "                        \
 	  "t.session = sessions.row AND t.generation > 0 ORDER BY t.generation DESC LIMIT 1) "     \

@@ -11,12 +11,14 @@
 #include "chatd/store/event_log.h"
 
 #include <check.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "chatd/store/log_outcome.h"
 #include "tests/unit/store/shim_vfs.h"
 
 #define AT_ONCE 24 /* processes */
@@ -267,6 +269,149 @@ START_TEST(whatever_call_fails_each_event_is_stored_once_and_told_once)
 }
 END_TEST
 
+/* --- removals say what they say, and no more --- */
+
+static bool run_sql(const char *sql)
+{
+	sqlite3 *db = NULL;
+	bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+		  sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+
+	(void)sqlite3_close(db);
+	return ok;
+}
+
+static void insert(struct log_session *s)
+{
+	event_log_write(log_, SQL_SESSION_INSERT, s, NULL, 0, "tttttti", "local", "t", "demo", "m",
+			NULL, NULL, (int64_t)1);
+}
+
+/* A removal comes first in a transaction that does not happen, then an event of another session;
+ * and before it is tried again another process removes the same session. */
+static bool be_overtaken(void)
+{
+	static const struct fault fails = {"commit", SHIM_WRITE, SQLITE_IOERR_WRITE, false, 1};
+	static char b[] = "b";
+
+	insert(&session);
+	event_log_write(log_, SQL_RUN_START, &session, NULL, 1, "ttti", "demo", "m", NULL,
+			(int64_t)1);
+	event_log_write(log_, SQL_TURN_INSERT, &session, turn, 1, "ttttii", turn->id, "demo", "m",
+			"msg_1", (int64_t)1, (int64_t)1);
+	insert(&other);
+	commit("a");
+	fault = &fails;
+	fault_at = 1;
+	shim_set_hook(inject);
+	event_log_write(log_, SQL_SESSION_REMOVE, &other, NULL, 0, "i", (int64_t)7);
+	add_event();
+	event_log_after(log_, &session, on_after, b);
+	event_log_commit(log_);
+	if (!event_log_is_stalled(log_) ||
+	    !run_sql("UPDATE sessions SET removed_at = 99, generation = generation + 1 "
+		     "WHERE id = 'ses_2'"))
+		return false;
+	while (event_log_is_stalled(log_)) {
+		(void)event_base_loop(base, EVLOOP_ONCE);
+		event_log_commit(log_);
+	}
+	return true;
+}
+
+static bool begin(void)
+{
+	const char *why;
+
+	strcpy(dir, "/tmp/test_commit_faults.XXXXXX");
+	if (!mkdtemp(dir))
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/events.db", dir);
+	strcpy(session.id, "ses_1");
+	strcpy(other.id, "ses_2");
+	turn = log_turn_new("turn_1", 0);
+	base = event_base_new();
+	shim_install();
+	return event_log_open(base, path, true, &ops, NULL, &log_, &why) == 0;
+}
+
+static bool is_cleaned_up(void)
+{
+	char cmd[64];
+
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	return system(cmd) == 0;
+}
+
+static enum outcome overtaken_in_child(void)
+{
+	sqlite3 *db = NULL;
+	bool ok = begin() && be_overtaken();
+
+	shim_set_hook(NULL);
+	event_log_free(log_);
+	log_turn_unref(turn);
+	event_base_free(base);
+	ok = ok && strcmp(told, "a+ 1 stale b+ ") == 0 &&
+	     sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+	     says(db, "SELECT group_concat(seq, ' ') FROM events", "1");
+	(void)sqlite3_close(db);
+	return is_cleaned_up() && ok ? OUTCOME_FINE : OUTCOME_WRONG;
+}
+
+/* DUR-2, FAF-4: what another process has removed is no sign that our COMMIT happened */
+START_TEST(a_removal_by_another_process_is_no_sign_of_a_commit)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit((int)overtaken_in_child());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), OUTCOME_FINE);
+}
+END_TEST
+
+static void put(struct pending_list *list, enum sql which, const char *types, ...)
+{
+	struct pending_write *w = pending_write_new(PENDING_STATEMENT, which, &other, NULL, 0);
+	va_list ap;
+
+	va_start(ap, types);
+	pending_write_set_params(w, types, ap);
+	va_end(ap);
+	TAILQ_INSERT_TAIL(list, w, link);
+}
+
+/* FAF-4: a session that came and went in one transaction is still a sign that it happened */
+START_TEST(a_session_that_came_and_went_in_a_commit_tells_of_it)
+{
+	struct pending_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct pending_write *w;
+	bool unknown = false;
+
+	ck_assert(begin());
+	put(&list, SQL_SESSION_INSERT, "tttttti", "local", "t", "demo", "m", NULL, NULL,
+	    (int64_t)1);
+	put(&list, SQL_SESSION_REMOVE, "i", (int64_t)7);
+	ck_assert_int_eq(
+		log_outcome_find(event_log_db(log_), &list, TAILQ_LAST(&list, pending_list)), 0);
+	ck_assert_int_eq(pending_write_run_all(event_log_db(log_), &list, &unknown), SQLITE_OK);
+	ck_assert_int_eq(
+		log_outcome_find(event_log_db(log_), &list, TAILQ_LAST(&list, pending_list)), 1);
+	ck_assert_int_gt(other.row, 0);
+	while ((w = TAILQ_FIRST(&list))) {
+		TAILQ_REMOVE(&list, w, link);
+		pending_write_free(w);
+	}
+	event_log_free(log_);
+	log_turn_unref(turn);
+	event_base_free(base);
+	ck_assert(is_cleaned_up());
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("commit_faults");
@@ -277,6 +422,8 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, whatever_call_fails_each_event_is_stored_once_and_told_once, 0,
 			    N_FAULTS);
+	tcase_add_test(tc, a_removal_by_another_process_is_no_sign_of_a_commit);
+	tcase_add_test(tc, a_session_that_came_and_went_in_a_commit_tells_of_it);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
