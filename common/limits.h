@@ -102,7 +102,8 @@
 #define LIMIT_KEY		255		/* Idempotency-Key, provider and model names */
 #define LIMIT_TURNS		2000		/* default of [workers] max_turns: running turns of one worker */
 #define LIMIT_TURNS_OWNER	1000		/* default of max_turns_per_owner: half a worker is left to others */
-#define LIMIT_ANSWER		(4 * 1024 * 1024) /* what one turn says, calls and is answered by tools */
+#define LIMIT_ANSWER		(4 * 1024 * 1024) /* what one turn says, calls and is answered by tools (these as JSON) */
+#define LIMIT_RESULT_ALWAYS	1024	/* bytes of a tool's result that are kept beyond it too: our own words about a call */
 #define LIMIT_CHUNK		(32 * 1024)	/* text of one response_chunk event */
 #define LIMIT_SNAPSHOT_MESSAGES	50		/* recent messages in a snapshot */
 #define LIMIT_SNAPSHOT_BYTES	(2 * 1024 * 1024) /* of recent messages in a snapshot; older ones are paged */

@@ -41,14 +41,45 @@ static struct log_session *ls(struct turn_call *c)
 
 /* --- settling --- */
 
+/* As JSON, in which it is stored and shown: up to six times the bytes, of control characters. */
+static size_t json_size(struct str s)
+{
+	size_t n = s.n;
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '"' || c == '\\' || (c >= '\b' && c <= '\r' && c != '\v'))
+			n += 1;
+		else if (c < 0x20)
+			n += 5;
+	}
+	return n;
+}
+
+/*
+ * The calls of a step run side by side, and the turn ends only when the last of them is settled: so
+ * what is over the limit is not kept, or together they could be more than any answer of ours holds.
+ */
+static bool is_over_limit(const struct turn *t, struct str output)
+{
+	return t->said > LIMIT_ANSWER && output.n > LIMIT_RESULT_ALWAYS;
+}
+
 static void settle(struct turn_call *c, const char *status, struct str output, bool is_error)
 {
 	struct turn *t = c->turn;
-	auto_free char *text = str_dup(output);
+	auto_free char *text = NULL;
 	int64_t now = clock_wall_ms();
 
 	c->status = CALL_SETTLED;
-	t->said += output.n;
+	t->said += json_size(output);
+	if (is_over_limit(t, output)) {
+		output = str_of("The result was not kept: the answer is over the limit.");
+		status = "failed";
+		is_error = true;
+	}
+	text = str_dup(output);
 	event_log_write(t->worker->log, SQL_CALL_END, ls(c), t->ref, t->generation, "Ttttii", c->id,
 			status, text, (int64_t)is_error, now);
 	if (strcmp(status, "incomplete") != 0)

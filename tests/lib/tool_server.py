@@ -7,7 +7,7 @@ the very bytes of the arguments) and what never was. Calls run side by side, eac
     echo {text}       says it again; says of itself that it only reads
     write {text}      appends the text to FOLDER/written
     gate {name}       reports progress until the file FOLDER/name is there
-    big {n}           answers with n bytes
+    big {n, text}     answers with n times the text, which is x if there is none
     fails {text}      a result that is an error
     strict {city, n}  has a schema: city is needed, n is an integer of 1 to 9, nothing else is known
     environ {}        the environment that it was started with
@@ -62,7 +62,7 @@ CALLS = {
     "echo": lambda a, _: a.get("text", ""),
     "write": write,
     "gate": gate,
-    "big": lambda a, _: "x" * a["n"],
+    "big": lambda a, _: a.get("text", "x") * a["n"],
     "fails": lambda a, _: "it did not work: " + a["text"],
     "strict": lambda a, _: json.dumps(a),
     "environ": lambda a, _: json.dumps(dict(os.environ)),
