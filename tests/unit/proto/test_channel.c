@@ -3,6 +3,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -84,7 +85,28 @@ static void on_down(void *arg, const char *why)
 
 static const struct channel_ops ops = {on_up, on_message, on_down};
 
-static void rig_open_as(struct rig *r, enum msg_sender self)
+/* Whom the kernel names as the peer; -1: as it is. */
+static uid_t peer_uid = (uid_t)-1;
+static gid_t peer_group = (gid_t)-1;
+
+int __real_sock_peer_uid(int fd, uid_t *ret_uid);
+int __wrap_sock_peer_uid(int fd, uid_t *ret_uid);
+bool __wrap_sock_peer_in_group(int fd, gid_t group);
+
+int __wrap_sock_peer_uid(int fd, uid_t *ret_uid)
+{
+	if (peer_uid == (uid_t)-1)
+		return __real_sock_peer_uid(fd, ret_uid);
+	*ret_uid = peer_uid;
+	return 0;
+}
+
+bool __wrap_sock_peer_in_group(int fd, gid_t group)
+{
+	return group == peer_group;
+}
+
+static void rig_open_for(struct rig *r, enum msg_sender self, struct channel_allow allow)
 {
 	struct msg_hello hello = {.version = PROTO_VERSION, .role = str_of("worker"), .workers = 1};
 	int fds[2];
@@ -93,8 +115,13 @@ static void rig_open_as(struct rig *r, enum msg_sender self)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	r->base = event_base_new();
 	r->fd = fds[0];
-	r->channel = channel_new(r->base, fds[1], self, &hello, CHANNEL_ALLOW_NONE, &ops, r);
+	r->channel = channel_new(r->base, fds[1], self, &hello, allow, &ops, r);
 	ck_assert_int_eq(r->ups + r->downs, 0); /* never inside channel_new() */
+}
+
+static void rig_open_as(struct rig *r, enum msg_sender self)
+{
+	rig_open_for(r, self, CHANNEL_ALLOW_NONE);
 }
 
 static void rig_open(struct rig *r)
@@ -232,6 +259,46 @@ START_TEST(a_peer_that_breaks_the_protocol_is_cut_off_once_with_a_reason)
 	ck_assert_int_gt(read(r.fd, byte, sizeof(byte)), 10);
 	/* closed with bytes unread: the peer sees either the end or a reset */
 	ck_assert(read(r.fd, byte, sizeof(byte)) <= 0 && errno != EAGAIN);
+	rig_close(&r);
+}
+END_TEST
+
+#define ITS_USER  6001
+#define ITS_GROUP 6002
+
+static const struct {
+	uid_t peer;
+	gid_t group;
+	struct channel_allow allow;
+	bool comes_in;
+} peers[] = {
+	{0, (gid_t)-1, {(uid_t)-1, (gid_t)-1}, true},
+	{ITS_USER, ITS_GROUP, {(uid_t)-1, (gid_t)-1}, false},
+	{ITS_USER, ITS_GROUP, {ITS_USER, (gid_t)-1}, true},
+	{ITS_USER + 1, ITS_GROUP, {ITS_USER, (gid_t)-1}, false},
+	{ITS_USER, ITS_GROUP, {(uid_t)-1, ITS_GROUP}, true},
+	{ITS_USER, ITS_GROUP + 1, {(uid_t)-1, ITS_GROUP}, false},
+	{ITS_USER, (gid_t)-1, {ITS_USER + 1, ITS_GROUP}, false},
+};
+
+/* PRC-3, SEC-6: what a peer of a foreign user says is not heard, however well it is said */
+START_TEST(who_comes_in_is_our_own_user_root_and_whom_the_config_names)
+{
+	auto_buf struct buf b = BUF_INIT;
+	struct rig r;
+
+	peer_uid = peers[_i].peer;
+	peer_group = peers[_i].group;
+	rig_open_for(&r, FROM_WORKER, peers[_i].allow);
+	add_hello(&b, PROTO_VERSION);
+	add_status(&b, 1);
+	say(&r, b.data, b.len);
+	spin(&r);
+	ck_assert_int_eq(r.ups, peers[_i].comes_in);
+	ck_assert_int_eq(r.messages, peers[_i].comes_in);
+	ck_assert_int_eq(r.downs, !peers[_i].comes_in);
+	if (!peers[_i].comes_in)
+		ck_assert_str_eq(r.why, "peer of a foreign uid");
 	rig_close(&r);
 }
 END_TEST
@@ -474,6 +541,8 @@ int main(void)
 	tcase_add_loop_test(t, frames_are_taken_however_they_are_split, 0, 9);
 	tcase_add_loop_test(t, a_peer_that_breaks_the_protocol_is_cut_off_once_with_a_reason, 0,
 			    CRIMES);
+	tcase_add_loop_test(t, who_comes_in_is_our_own_user_root_and_whom_the_config_names, 0,
+			    (int)(sizeof(peers) / sizeof(peers[0])));
 	tcase_add_loop_test(t, a_channel_may_be_freed_inside_its_callbacks, 0, 2);
 	tcase_add_test(t, what_gathers_in_a_pass_is_one_write);
 	tcase_add_test(t, a_peer_that_does_not_read_is_cut_off_at_the_limit);
