@@ -1,7 +1,7 @@
 /*
  * main.c - the streamerd program: argv in, one of two processes out.
  *
- *	streamerd -c FILE [--check] [--version]
+ *	streamerd -c FILE [--check]
  *					the parent: holds sockets, starts serving processes
  *	streamerd -c FILE --process N --processes M --sockets K
  *					serving process N of M; started by the parent only, with
@@ -38,9 +38,16 @@ struct args {
 	int auth_mode;			 /* the parent's; -1: not given */
 };
 
+static const char usage_text[] =
+	"usage: streamerd -c FILE [--check]\n"
+	"  -c, --config FILE  the config file\n"
+	"      --check        only check it: no output and exit status 0 if it is fine\n"
+	"      --version      print the version\n"
+	"  -h, --help         print this\n";
+
 static int usage(void)
 {
-	(void)fprintf(stderr, "usage: streamerd -c FILE [--check] [--version]\n");
+	(void)fprintf(stderr, "streamerd: wrong usage (see streamerd --help)\n");
 	return EX_USAGE;
 }
 
@@ -58,9 +65,13 @@ static int parse_args(int argc, char **argv, struct args *a)
 		if (strcmp(argv[i], "--version") == 0) {
 			(void)printf("streamerd %s\n", CHATD_VERSION);
 			return EXIT_SUCCESS + 1;
+		} else if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+			(void)fputs(usage_text, stdout);
+			return EXIT_SUCCESS + 1;
 		} else if (strcmp(argv[i], "--check") == 0) {
 			a->check = true;
-		} else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc && !a->conf_file) {
+		} else if ((strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0) &&
+			   i + 1 < argc && !a->conf_file) {
 			a->conf_file = argv[++i];
 		} else if ((strcmp(argv[i], "--process") == 0 &&
 			    take_number(value, LIMIT_PROCESSES, &a->process)) ||

@@ -40,6 +40,7 @@ _chatctl() {
 	sessions) COMPREPLY=($(compgen -W "--owner --state --search --limit $common" -- "$cur")) ;;
 	send) COMPREPLY=($(compgen -W "--session --owner --provider --model --on-busy --follow $common" -- "$cur")) ;;
 	token) COMPREPLY=($(compgen -W 'add list revoke --file' -- "$cur")) ;;
+	prune) COMPREPLY=($(compgen -W "--keep-deltas --keep-sessions --max-size --vacuum $common" -- "$cur")) ;;
 	backup | verify) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "$common" -- "$cur")) ;;
 	esac

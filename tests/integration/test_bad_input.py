@@ -280,6 +280,11 @@ def test_wrong_options_are_refused(t):
             p = subprocess.run(WRAPPER + [program, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                timeout=scaled(10), check=False)
             assert p.returncode > 0 and p.stderr.strip(), f"{program} {argv}: {p.returncode} {p.stderr!r}"
+        for argv in (["--help"], ["-h"], ["--version"], ["--config", t.chatd_conf, "--help"]):
+            p = subprocess.run(WRAPPER + [program, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                               timeout=scaled(10), check=False)
+            name = os.path.basename(program)
+            assert (p.returncode, p.stderr) == (0, "") and name in p.stdout, f"{program} {argv}: {p}"
 
 
 # --- the bus ---

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every key of a config, and every command of chatctl, is in its manual; and manuals are good mdoc."""
+"""Every key of a config, every command and option of chatctl, is in its manual, the options in its completion too; and manuals are good mdoc."""
 import os
 import re
 import shutil
@@ -41,6 +41,11 @@ def problems():
     for command in re.findall(r'^\t\{"([a-z]+)", \w+_main', tree.text("chatd/ctl/chatctl.c"), re.M):
         if not re.search(r"^\.It Ic %s\b" % command, manual, re.M):
             yield "chatd/ctl/chatctl.8: nothing about %s" % command
+    completion = tree.text("chatd/ctl/chatctl.bash")
+    for option in sorted(set(re.findall(r"\[?(--[a-z-]+)", tree.text("chatd/ctl/chatctl.c")))):
+        for where, text in (("chatctl.bash", completion), ("chatctl.8", manual.replace("Fl -", "--"))):
+            if not re.search(r"(?<![a-z-])%s(?![a-z-])" % option, text):
+                yield "chatd/ctl/%s: nothing about %s" % (where, option)
     if not shutil.which("mandoc"):
         return
     texts = [(p, tree.text(p)) for p in PAGES]
