@@ -19,7 +19,7 @@ build: ## compile into build/
 
 run: ## both daemons in the foreground; CHATD_CONF=... STREAMERD_CONF=... for your own configs
 	@tools/deps.sh build
-	@TARGETS="chatd/chatd streamerd/streamerd" tools/build.sh $(BUILD)
+	@TARGETS="chatd/chatd chatd/ctl/chatctl streamerd/streamerd" tools/build.sh $(BUILD)
 	@tools/run.sh $(BUILD) "$(CHATD_CONF)" "$(STREAMERD_CONF)"
 
 test: ## install what is missing, build, run every suite
