@@ -61,7 +61,7 @@
 #define LIMIT_HEARTBEAT_MS	15000		/* comment line; shorter than any proxy's idle time-out */
 #define LIMIT_RETRY_MS		1000		/* the "retry:" that viewers are told */
 #define LIMIT_TAIL_BLOCK	(16 * 1024)	/* unit in which a session's tail is kept */
-#define LIMIT_TAIL_BLOCKS	16		/* so 256 KiB: what a viewer may lag before it is cut */
+#define LIMIT_TAIL_BLOCKS	16		/* so 256 KiB: a viewer further behind reads the log, by pages */
 #define LIMIT_VIEWER_STALL_MS	60000		/* a viewer with data waiting whose socket takes none */
 #define LIMIT_VIEWER_SOCKET	(64 * 1024)	/* asked of the kernel for what a viewer has not read yet (it takes twice
 						 * that): enough for 300 kB/s to a train at 300 ms; left alone it
