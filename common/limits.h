@@ -131,7 +131,7 @@
 #define LIMIT_IDLE_MS		120000		/* default of idle_timeout between bytes */
 #define LIMIT_RETRIES		2		/* default of max_retries, after the first try */
 #define LIMIT_RETRY_AFTER_MS	60000		/* a longer Retry-After ends the turn instead of waiting */
-#define LIMIT_JSON_DEPTH	128	/* nesting of a tool's arguments: payloads that hold them can be read again */
+#define LIMIT_JSON_DEPTH	128	/* nesting of a tool's arguments: payloads that hold them can be read again; and of its schema */
 #define LIMIT_TOOL_CALLS	64		/* tool calls in one step */
 #define LIMIT_BLOCKS		1024		/* content blocks of one Anthropic answer; real ones have dozens */
 #define LIMIT_ERROR_TEXT	2048		/* of each text in a provider's error: shown and stored */

@@ -90,6 +90,8 @@ static json_t *copy_schema(const json_t *schema)
 
 	if (!json_is_object(schema))
 		return json_pack("{s:s}", "type", "object");
+	if (json_depth(schema) > LIMIT_JSON_DEPTH)
+		return NULL; /* no provider takes it, and a question offers all tools or none */
 	text = json_text(schema);
 	copy = strlen(text) <= LIMIT_TOOL_SCHEMA ? json_deep_copy(schema) : NULL;
 	free(text);

@@ -151,6 +151,29 @@ START_TEST(sizes_have_limits)
 }
 END_TEST
 
+/* PRC-5: one schema that no provider reads would fail every question of every turn. */
+START_TEST(a_schema_is_nested_up_to_the_limit_and_left_out_one_deeper)
+{
+	for (int depth = LIMIT_JSON_DEPTH; depth <= LIMIT_JSON_DEPTH + 1; depth++) {
+		struct mcp_tools l = {0};
+		struct buf b = BUF_INIT;
+
+		buf_adds(&b, "{\"tools\":[{\"name\":\"deep\",\"inputSchema\":");
+		for (int i = 1; i < depth; i++)
+			buf_adds(&b, "{\"a\":");
+		buf_adds(&b, "{}");
+		for (int i = 1; i < depth; i++)
+			buf_addc(&b, '}');
+		buf_adds(&b, "}]}");
+		add(&l, buf_str(&b));
+		ck_assert_uint_eq(l.n, depth == LIMIT_JSON_DEPTH);
+		ck_assert_uint_eq(l.left_out, depth > LIMIT_JSON_DEPTH);
+		mcp_tools_fini(&l);
+		buf_fini(&b);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("mcp_tools");
@@ -158,6 +181,7 @@ int main(void)
 	tcase_add_test(t, names_for_models_are_plain_where_they_can_be);
 	tcase_add_test(t, names_for_models_differ_where_the_tools_do);
 	tcase_add_test(t, tools_that_are_not_usable_are_left_out);
+	tcase_add_test(t, a_schema_is_nested_up_to_the_limit_and_left_out_one_deeper);
 	tcase_add_test(t, hints_have_the_defaults_of_mcp);
 	tcase_add_test(t, sizes_have_limits);
 	return run_case("mcp_tools", t);
