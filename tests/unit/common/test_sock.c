@@ -4,11 +4,14 @@
 #include "common/sock.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <stdbool.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -53,6 +56,39 @@ START_TEST(a_unix_socket_listens_with_its_mode_whatever_the_umask)
 	ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	ck_assert(fcntl(peer, F_GETFL) & O_NONBLOCK);
 	ck_assert(fcntl(peer, F_GETFD) & FD_CLOEXEC);
+}
+END_TEST
+
+/* PRC-3: by the group that it has, or is only a member of; what it takes off later does not matter
+ */
+START_TEST(a_peer_is_known_by_its_groups)
+{
+	static const gid_t member[] = {6001, 6002};
+	auto_close int fd = sock_listen_unix(path, 0666, 5);
+	auto_close int accepted = -1;
+	int status;
+	pid_t pid;
+
+	if (getuid() != 0)
+		return; /* only root takes groups on */
+	ck_assert_int_ge(fd, 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		bool ok = setgroups(2, member) == 0 && setgid(6000) == 0 &&
+			  sock_connect_unix(path) >= 0 && setgroups(0, NULL) == 0;
+
+		_exit(ok ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	accepted = accept(fd, NULL, NULL);
+	ck_assert_int_ge(accepted, 0);
+	ck_assert(sock_peer_in_group(accepted, 6000));
+	ck_assert(sock_peer_in_group(accepted, 6001));
+	ck_assert(sock_peer_in_group(accepted, 6002));
+	ck_assert(!sock_peer_in_group(accepted, 6003));
+	ck_assert(!sock_peer_in_group(accepted, 0));
 }
 END_TEST
 
@@ -138,6 +174,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_unix_socket_listens_with_its_mode_whatever_the_umask);
+	tcase_add_test(t, a_peer_is_known_by_its_groups);
 	tcase_add_test(t, a_stale_socket_is_replaced_but_no_other_kind_of_file);
 	tcase_add_test(t, names_that_do_not_fit_or_do_not_exist_are_results);
 	tcase_add_test(t, a_tcp_socket_listens_on_numeric_addresses);
