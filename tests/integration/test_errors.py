@@ -1,6 +1,7 @@
 """Each kind of failure, from where it happens to what a viewer that connects afterwards reads."""
 
 import json
+import os
 import re
 import socket
 import time
@@ -269,7 +270,9 @@ def test_a_message_while_the_worker_is_down_is_answered_with_503(t):
         s.up.on("w", upstream.text("up"))
         sid = s.say("w")["session_id"]
         s.wait_idle(sid)
+        workers = s.worker_pids().values()
         s.chatd.kill()
+        until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), "the orphaned worker has ended")
         for content, session in (("w", None), ("w", sid)):
             r = until(lambda: (lambda r: r if r.status == 503 else None)(s.post(content, session)), "503")  # noqa: B023
             tap.eq(r.error()["code"], "worker_unavailable", f"{r}")
