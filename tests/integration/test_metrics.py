@@ -105,7 +105,7 @@ def test_each_number_counts_what_it_says(up):
         tap.eq(m["chatd_provider_requests_total"].value(provider="odd", outcome="provider_error"), 1, "errors")
         tap.eq(m["chatd_provider_retries_total"].value(provider="odd"), 1, "retries")
         tap.eq(m["chatd_provider_first_token_seconds"].value("_count", provider="odd"), 0, "no first token")
-        assert m["chatd_provider_request_seconds"].value("_sum", provider="odd") > 0.4, "the retry's wait"
+        assert m["chatd_provider_request_seconds"].value("_sum", provider="odd") >= 0.37, "the retry's wait, 375 ms at least"
         tap.eq(m["chatd_tool_calls_total"].value(server="kit", status="done"), 1, "tool calls")
         tap.eq(m["chatd_tool_call_seconds"].value("_count", server="kit"), 1, "their times")
         stored = t.log.one("SELECT count(*) FROM events")
