@@ -119,6 +119,7 @@ test("the operator's view follows what the server does (OPS-5, CLI-2)", async ()
     Object.fromEntries(all.map((p) => [p.querySelector("h2").textContent, p.querySelectorAll(".legend li").length]))), wanted, "every plot, with each of its lines");
   const said = (name) => plot(name).locator("svg[role=img]").getAttribute("aria-label");
   await until("a turn runs", async () => /running 1\b/.test(await said("Turns")));
+  assert.doesNotMatch(await said("Events"), /e\+/, "a rate is read by people");
   await until("events flow", async () => Number(/stored ([\d.]+)/.exec(await said("Events"))?.[1]) > 5);
   await until("there is a line", async () => /^M[\d. ]+L/.test(await plot("Events").locator("path.line").first().getAttribute("d")));
   await plot("Events").locator("summary").click();

@@ -14,7 +14,8 @@ const LATE_MS = 10000; // no answer for so long is none
 
 const base = new URL(".", location.href).pathname;
 
-const number = (v) => (Number.isInteger(v) || v >= 1000 ? count(v) : v.toPrecision(2));
+// two digits, never as 1.6e+2
+const number = (v) => (Number.isInteger(v) || v >= 10 ? count(Math.round(v)) : v.toPrecision(2));
 const perSecond = (v) => (v === 0 ? "0" : number(v)) + "/s";
 const bytes = (v) => (v >= 1e6 ? (v / 1e6).toFixed(1) + " MB" : v >= 1e3 ? (v / 1e3).toFixed(1) + " kB" : Math.round(v) + " B") + "/s";
 const milliseconds = (v) => (v >= 0.1 ? Math.round(v * 1000) : Number((v * 1000).toPrecision(2))) + " ms";
