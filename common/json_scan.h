@@ -31,7 +31,7 @@ void json_scan_open(struct json_scan *s, char c); /* '{' or '[' */
 bool json_scan_member(struct json_scan *s, bool *first, struct str *ret_key);
 void json_scan_close(struct json_scan *s, char c); /* ']' */
 /* Decoded: borrowed from the bytes where nothing is escaped, else from room, which must be empty
- * and is appended to. */
+ * and is appended to. room NULL: a string with an escape fails. */
 struct str json_scan_string(struct json_scan *s, struct buf *room);
 int64_t json_scan_int(struct json_scan *s); /* up to 15 digits */
 /* Is it null? Then it is taken. */
