@@ -66,6 +66,10 @@
 #define LIMIT_VIEWER_SOCKET	(64 * 1024)	/* asked of the kernel for what a viewer has not read yet (it takes twice
 						 * that): enough for 300 kB/s to a train at 300 ms; left alone it
 						 * takes megabytes for one that reads nothing, and minutes to fill */
+#define LIMIT_CROWD_US		1000		/* a pass over a feed's viewers that takes longer is followed by a pause
+						 * as long: from some 250 viewers on, at 4 us a write. Less than that
+						 * takes little of a core even at the rate of a fast model */
+#define LIMIT_CROWD_PAUSE_US	50000		/* ... but no longer than this, which nobody sees */
 #define LIMIT_FEED_LINGER_MS	5000		/* a feed without viewers is kept this long for a reload */
 #define LIMIT_FEED_REST_MS	1000		/* a feed whose worker failed it asks again after this */
 #define LIMIT_FEED_DARK_MS	3000		/* a worker away for longer is told to viewers: no restart takes it */

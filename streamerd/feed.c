@@ -120,6 +120,7 @@ void feed_free(struct feed *f)
 	unsubscribe(f);
 	catchup_fini(&f->catchup);
 	tail_fini(&f->tail);
+	buf_fini(&f->notices);
 	feed_drop_snapshot(f);
 	free(f->key);
 	free(f);
@@ -308,22 +309,28 @@ void feed_on_event(struct feed *f, const struct msg_event *e)
 	buf_clear(&frame);
 	if (e->seq == 0) {
 		chat_event_add_frame(&frame, &ce);
-		tell_notice(f, (struct str){frame.data, frame.len});
+		if (f->gathered) {
+			buf_add(&f->notices, frame.data, frame.len);
+			hub_mark(f->hub, f);
+		} else {
+			tell_notice(f, (struct str){frame.data, frame.len});
+		}
 		return;
 	}
 	last = tail_last_seq(&f->tail);
 	if (e->seq <= last)
 		return; /* seen already */
-	hub_mark(f->hub, f);
 	if (e->seq != last + 1) {
 		log_error("feed.gap", "session=%s have=%llu got=%llu", f->session_id.p,
 			  (unsigned long long)last, (unsigned long long)e->seq);
+		hub_mark(f->hub, f);
 		unsubscribe(f); /* settling subscribes again, and the log fills the gap */
 		feed_rest(f);
 		return;
 	}
 	chat_event_add_frame(&frame, &ce);
 	evict(f, tail_add(&f->tail, e->generation, (struct str){frame.data, frame.len}));
+	hub_has_event(f->hub, f, frame.len);
 	if (frame.cap > 1024 * 1024)
 		buf_fini(&frame);
 	feed_drop_snapshot(f);
@@ -542,6 +549,9 @@ void feed_settle(struct feed *f)
 		next_m = TAILQ_NEXT(m, of_feed); /* it may leave */
 		member_wake(m);
 	}
+	if (f->notices.len)
+		tell_notice(f, (struct str){f->notices.data, f->notices.len});
+	buf_fini(&f->notices);
 	f->join_fault = FAULT_NONE;
 	f->snapshot_is_fresh = false;
 	catchup_settled(&f->catchup);

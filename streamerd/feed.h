@@ -30,12 +30,16 @@ struct feed {
 	size_t key_len;
 	struct str owner, session_id; /* inside key; session_id is NUL-terminated */
 	UT_hash_handle by_key, by_sub;
-	TAILQ_ENTRY(feed) marked, empty, cached, troubled;
-	bool is_marked, is_empty, is_troubled;
+	TAILQ_ENTRY(feed) marked, empty, cached, troubled, held;
+	bool is_marked, is_empty, is_troubled, is_held;
 	int64_t empty_since, snapshot_at, rest_until; /* monotonic ms */
-	int64_t dark_since; /* not live since, as outage.c saw it; 0 while live */
-	bool is_dark;	    /* ... for so long that viewers are told */
-	bool has_told;	    /* some of them may know of it, and not yet of its end */
+	int64_t dark_since;  /* not live since, as outage.c saw it; 0 while live */
+	bool is_dark;	     /* ... for so long that viewers are told */
+	bool has_told;	     /* some of them may know of it, and not yet of its end */
+	int64_t pause_until; /* pace.h: monotonic us; 0: none */
+	int64_t pause_us;    /* ... and how long it is */
+	int64_t pass_us;     /* what the last pass that had events for its viewers took */
+	size_t gathered;     /* bytes of events since it was last settled */
 
 	enum feed_state state;
 	enum feed_activity activity;
@@ -52,7 +56,8 @@ struct feed {
 	struct tail tail;	/* tail.n == 0 until the first subscription */
 	struct block *snapshot; /* owned reference; the last one fetched, or NULL */
 	struct catchup catchup;
-	TAILQ_HEAD(, join) joins;		 /* owned */
+	struct buf notices;	  /* frames that stand behind events which are not sent yet */
+	TAILQ_HEAD(, join) joins; /* owned */
 	TAILQ_HEAD(viewer_list, viewer) viewers; /* owned; those whose sockets take more ... */
 	struct viewer_list blocked; /* ... and those that wait for theirs: left alone */
 	TAILQ_HEAD(member_list, member) members; /* of bundles, who own them */

@@ -25,6 +25,7 @@
 #include "streamerd/feed.h"
 #include "streamerd/join.h"
 #include "streamerd/outage.h"
+#include "streamerd/pace.h"
 #include "streamerd/shared.h"
 #include "streamerd/stats.h"
 #include "streamerd/viewer.h"
@@ -49,6 +50,7 @@ struct hub {
 	TAILQ_HEAD(, feed) empty;	 /* without viewers, oldest first */
 	TAILQ_HEAD(, feed) cached;	 /* that keep a snapshot, oldest first */
 	TAILQ_HEAD(, feed) troubled;	 /* not live, or somebody is still to be told that it is */
+	struct pace pace;		 /* crowded ones, that wait to be marked */
 	struct event *pass_ev, *tick_ev; /* owned */
 	struct viewer_list slots[SLOTS]; /* the wheel */
 	unsigned slot;			 /* served last */
@@ -69,6 +71,7 @@ static void remove_feed(struct hub *h, struct feed *f)
 {
 	if (f->is_marked)
 		TAILQ_REMOVE(&h->marked, f, marked);
+	pace_release(&h->pace, f);
 	if (f->is_empty)
 		TAILQ_REMOVE(&h->empty, f, empty);
 	if (f->is_troubled)
@@ -78,32 +81,36 @@ static void remove_feed(struct hub *h, struct feed *f)
 	stats->feeds--;
 }
 
-static void settle(struct hub *h, struct feed *f)
+/* Returns the time at its end, of clock_mono_us(). */
+static int64_t settle(struct hub *h, struct feed *f, int64_t began)
 {
+	int64_t ended;
 	bool empty;
 
 	feed_settle(f);
+	ended = clock_mono_us();
+	pace_settled(f, began, ended);
 	empty = TAILQ_EMPTY(&f->joins) && !feed_is_watched(f);
 	if (empty && f->is_gone) {
 		remove_feed(h, f);
-		return;
-	}
-	if (empty && !f->is_empty) {
+	} else if (empty && !f->is_empty) {
 		f->empty_since = clock_mono_ms();
 		TAILQ_INSERT_TAIL(&h->empty, f, empty);
 		f->is_empty = true;
 	}
+	return ended;
 }
 
 static void on_pass(evutil_socket_t fd, short what, void *arg)
 {
 	struct hub *h = arg;
+	int64_t now = clock_mono_us();
 	struct feed *f;
 
 	while ((f = TAILQ_FIRST(&h->marked))) {
 		TAILQ_REMOVE(&h->marked, f, marked);
 		f->is_marked = false;
-		settle(h, f);
+		now = settle(h, f, now);
 	}
 	bundles_settle(h->bundles);
 }
@@ -117,10 +124,22 @@ void hub_mark(struct hub *h, struct feed *f)
 {
 	if (f->is_marked)
 		return;
+	pace_release(&h->pace, f);
 	if (TAILQ_EMPTY(&h->marked))
 		hub_wake(h);
 	TAILQ_INSERT_TAIL(&h->marked, f, marked);
 	f->is_marked = true;
+}
+
+static void on_pause_over(void *arg, struct feed *f)
+{
+	hub_mark(arg, f);
+}
+
+void hub_has_event(struct hub *h, struct feed *f, size_t bytes)
+{
+	if (!pace_hold(&h->pace, f, bytes))
+		hub_mark(h, f);
 }
 
 void hub_trouble(struct hub *h, struct feed *f)
@@ -203,6 +222,7 @@ struct hub *hub_new(struct event_base *base, void (*ended)(void *arg, int fd), v
 	TAILQ_INIT(&h->troubled);
 	for (int i = 0; i < SLOTS; i++)
 		TAILQ_INIT(&h->slots[i]);
+	pace_init(&h->pace, base, on_pause_over, h);
 	h->bundles = bundles_new(h);
 	h->pass_ev = event_new(base, -1, 0, on_pass, h);
 	h->tick_ev = event_new(base, -1, EV_PERSIST, on_tick, h);
@@ -239,6 +259,7 @@ void hub_free(struct hub *h)
 	}
 	bundles_free(h->bundles);
 	REQUIRE(h->n_counted == 0);
+	pace_fini(&h->pace);
 	event_free(h->pass_ev);
 	event_free(h->tick_ev);
 	free(h);

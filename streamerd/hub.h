@@ -7,7 +7,8 @@
  *
  * The hub works in passes: what arrives only changes state and marks the feed; at the end of the
  * loop's turn every marked feed is settled once. So everything that has gathered for a viewer goes
- * out in one write, and no callback of a caller ever runs inside the caller's own call.
+ * out in one write, and no callback of a caller ever runs inside the caller's own call. What has
+ * come for a crowd may be held a little longer (pace.h).
  */
 #pragma once
 
@@ -78,6 +79,9 @@ struct viewer;
 struct event_base *hub_base(const struct hub *h);
 struct backend *hub_backend(const struct hub *h);
 void hub_mark(struct hub *h, struct feed *f); /* settle it at the end of this pass */
+/* An event of so many bytes has come for f: the same, or a little later if it is crowded (pace.h).
+ */
+void hub_has_event(struct hub *h, struct feed *f, size_t bytes);
 /* f is not live, and is to be: outage_tick() looks at it until nothing is the matter any more. */
 void hub_trouble(struct hub *h, struct feed *f);
 void hub_retry(struct hub *h); /* settle every feed at the next tick */
