@@ -148,6 +148,9 @@
 #define LIMIT_WAL_PAGES		1000		/* checkpoint when the WAL has grown by this (4 MiB): 2-3 ms of a commit */
 #define LIMIT_WAL_BUSY_PAGES	15000		/* ... and this much more (60 MiB) while commits are large: under 1 % of them meet a checkpoint */
 #define LIMIT_WAL_GROUP		32		/* writes that make a commit a large one */
+#define LIMIT_INDEX_GROUP	8	/* events of a commit that indexes them at once: reads then find each by its number */
+#define LIMIT_INDEX_LAG		16	/* events of a session that are indexed together: a page is written once for them */
+#define LIMIT_INDEX_LAG_MS	1000	/* ... or so long after the first of them: what comes in that time is looked through */
 #define LIMIT_GATE_MS		1000	/* wait for another worker's commit or checkpoint: then the log is stalled */
 #define LIMIT_BUSY_MS		50		/* wait for an operator's lock before trying again later */
 #define LIMIT_LOG_RETRY_MS	200		/* between tries while the log can't be written */

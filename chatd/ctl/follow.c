@@ -88,9 +88,10 @@ static int backfill(struct following *g, bool *ret_idle)
 	if (log_reader_open(&r, g->f->ctl->log_path) == 0) {
 		auto_stmt sqlite3_stmt *st = log_reader_query(
 			&r,
-			"SELECT e.seq, e.generation, e.ts, e.type, t.id, e.payload FROM events e "
-			"JOIN sessions s ON s.row = e.session LEFT JOIN turns t ON t.row = e.turn "
-			"WHERE s.id = ?1 AND e.seq > ?2 ORDER BY e.seq",
+			"SELECT p.seq, e.generation, e.ts, e.type, t.id, e.payload "
+			"FROM event_places p JOIN events e ON e.row = p.event "
+			"JOIN sessions s ON s.row = p.session LEFT JOIN turns t ON t.row = e.turn "
+			"WHERE s.id = ?1 AND p.seq > ?2 ORDER BY p.seq",
 			"si", g->f->session_id, (int64_t)g->f->after);
 
 		while (log_reader_step(&r, st)) {

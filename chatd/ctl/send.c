@@ -127,8 +127,9 @@ static int accepted(struct ctl *c, const struct sending *s, const struct found *
 	if (log_reader_open(&r, c->log_path) == 0) /* its events begin behind the turns before it */
 		follow_it.after = (uint64_t)log_reader_int(
 			&r, 0,
-			"SELECT max(e.seq) FROM events e JOIN sessions s ON s.row = e.session "
-			"WHERE s.id = ?1 AND e.generation < ?2",
+			"SELECT p.seq FROM event_places p JOIN events e ON e.row = p.event "
+			"JOIN sessions s ON s.row = p.session "
+			"WHERE s.id = ?1 AND e.generation < ?2 ORDER BY p.seq DESC LIMIT 1",
 			"si", session, (int64_t)generation);
 	log_reader_close(&r);
 	return follow(&follow_it);

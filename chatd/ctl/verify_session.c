@@ -52,8 +52,10 @@ static void check_hole(struct verify *v, const struct verify_session *s, struct 
 static int64_t check_seqs(struct verify *v, const struct verify_session *s)
 {
 	auto_stmt sqlite3_stmt *st = log_reader_query(
-		&v->log, "SELECT seq, generation FROM events WHERE session = ?1 ORDER BY seq", "i",
-		s->row);
+		&v->log,
+		"SELECT p.seq, e.generation FROM event_places p JOIN events e ON e.row = p.event "
+		"WHERE p.session = ?1 ORDER BY p.seq",
+		"i", s->row);
 	auto_stmt sqlite3_stmt *turns = log_reader_query(
 		&v->log,
 		"SELECT first_seq, last_seq FROM turns WHERE session = ?1 AND generation > 0 AND "

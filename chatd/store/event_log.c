@@ -41,6 +41,8 @@ struct event_log {
 	bool suspect;	     /* the connection failed: good for reads until there is a new one */
 	bool commit_unknown; /* a COMMIT failed: it may have happened ... */
 	struct pending_write *attempted; /* ... for all up to this one. Borrowed from pending */
+	struct event_index index;
+	struct event *lag;   /* owned; wakes the loop when something has to be indexed */
 	struct event *retry; /* owned; only wakes the loop, whose pass ends with a commit */
 	int64_t retry_at;
 	int checkpoint_pages; /* how much the WAL may grow between checkpoints */
@@ -167,14 +169,16 @@ static void tell(struct event_log *l)
 	struct pending_list told = TAILQ_HEAD_INITIALIZER(told);
 	struct pending_write *w, *last = l->attempted;
 
-	do {
+	while (last) { /* none: only entries of the index were written */
 		w = TAILQ_FIRST(&l->pending);
 		TAILQ_REMOVE(&l->pending, w, link);
 		TAILQ_INSERT_TAIL(&told, w, link);
 		l->n_pending--;
 		l->stats.pending_events -= w->kind == PENDING_EVENT;
 		l->stats.pending_bytes -= w->bytes;
-	} while (w != last);
+		if (w == last)
+			last = NULL;
+	}
 	l->attempted = NULL;
 	TAILQ_FOREACH (w, &told, link) {
 		struct chat_event e;
@@ -311,14 +315,26 @@ static int reopen(struct event_log *l)
 	return happened;
 }
 
-void event_log_commit(struct event_log *l)
+/* Wakes the loop when what is indexed later has to be. */
+static void watch_lag(struct event_log *l)
+{
+	int64_t due = event_index_due(&l->index), ms = due - clock_mono_ms();
+	struct timeval tv = {ms / 1000, ms % 1000 * 1000};
+
+	if (due != INT64_MAX && ms > 0 && !event_pending(l->lag, EV_TIMEOUT, NULL))
+		REQUIRE(event_add(l->lag, &tv) == 0);
+}
+
+static void commit(struct event_log *l, bool index_all)
 {
 	int64_t start = clock_mono_us();
 	size_t group = l->n_pending;
 	uint64_t events = l->stats.pending_events;
 	int rc;
 
-	if (l->n_pending == 0 || (l->stalled && clock_mono_ms() < l->retry_at))
+	if (l->n_pending == 0 && !index_all && event_index_due(&l->index) > start / 1000)
+		return;
+	if (l->stalled && clock_mono_ms() < l->retry_at)
 		return;
 	switch (reopen(l)) {
 	case 1:
@@ -334,7 +350,9 @@ void event_log_commit(struct event_log *l)
 		return;
 	}
 	l->attempted = TAILQ_LAST(&l->pending, pending_list);
-	rc = pending_write_run_all(l->db, &l->pending, &l->commit_unknown);
+	rc = pending_write_run_all(l->db, &l->pending, &l->index, index_all, &l->commit_unknown);
+	if (!l->attempted)
+		l->commit_unknown = false; /* nobody waits for entries of the index */
 	if (rc == SQLITE_OK)
 		maybe_checkpoint(l, group);
 	db_gate_leave(l->db);
@@ -348,6 +366,18 @@ void event_log_commit(struct event_log *l)
 	/* a full disk leaves the connection sound, and a new one could not be opened there */
 	if (rc != SQLITE_BUSY && rc != SQLITE_LOCKED && rc != SQLITE_FULL)
 		l->suspect = true; /* good for reads until the next try */
+}
+
+void event_log_commit(struct event_log *l)
+{
+	commit(l, false);
+	watch_lag(l);
+}
+
+void event_log_forget(struct event_log *l, struct log_session *s)
+{
+	if (l)
+		event_index_forget(&l->index, s);
 }
 
 static bool begins_run(const struct pending_write *w, uint64_t generation)
@@ -392,9 +422,22 @@ int event_log_withdraw(struct event_log *l, struct log_session *s, uint64_t gene
 	return found ? 0 : -1;
 }
 
-static void on_retry(evutil_socket_t fd, short what, void *arg)
+static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	/* waking the loop is all: its pass ends with event_log_commit() */
+}
+
+/* Without it what a dead process left is found, only slower. */
+static void catch_up(struct event_log *l)
+{
+	int rc = SQLITE_BUSY;
+
+	if (db_gate_enter(l->db) == 0) {
+		rc = event_index_catch_up(l->db);
+		db_gate_leave(l->db);
+	}
+	if (rc != SQLITE_OK)
+		log_warning("log.catch_up", "why=\"%s\"", sqlite3_errstr(rc));
 }
 
 int event_log_open(struct event_base *base, const char *path, bool durability_full,
@@ -413,8 +456,10 @@ int event_log_open(struct event_base *base, const char *path, bool durability_fu
 	event_log_set_checkpoint_pages(l, LIMIT_WAL_PAGES);
 	l->busy_pages = LIMIT_WAL_BUSY_PAGES;
 	TAILQ_INIT(&l->pending);
-	l->retry = evtimer_new(base, on_retry, l);
-	REQUIRE(l->retry);
+	event_index_init(&l->index);
+	l->retry = evtimer_new(base, on_wake, l);
+	l->lag = evtimer_new(base, on_wake, l);
+	REQUIRE(l->retry && l->lag);
 	r = db_open(path, durability_full, &l->db, ret_error);
 	if (r < 0) {
 		l->db = db_open_read_only(path);
@@ -430,6 +475,8 @@ int event_log_open(struct event_base *base, const char *path, bool durability_fu
 		event_log_free(l);
 		return r;
 	}
+	if (!l->stalled)
+		catch_up(l);
 	*ret_log = l;
 	return 0;
 }
@@ -441,7 +488,7 @@ void event_log_free(struct event_log *l)
 	if (!l)
 		return;
 	l->retry_at = 0;
-	event_log_commit(l);
+	commit(l, true);
 	if (l->db && db_gate_enter(l->db) == 0) {
 		(void)db_checkpoint(l->db,
 				    NULL); /* an offer to the next one who opens it, no duty */
@@ -459,6 +506,8 @@ void event_log_free(struct event_log *l)
 		pending_write_free(w);
 	}
 	db_close(l->db);
+	event_index_fini(&l->index);
+	event_free(l->lag);
 	event_free(l->retry);
 	free(l);
 }

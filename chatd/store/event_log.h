@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "chatd/store/db.h"
+#include "chatd/store/event_index.h"
 #include "common/id.h"
 #include "common/limits.h"
 #include "proto/chat_event.h"
@@ -35,6 +36,7 @@ struct log_session {
 	uint64_t stale;	  /* the generation that was found stale; 0: none */
 	/* of the last event that was told */
 	uint64_t committed, committed_generation;
+	struct log_tail tail;
 };
 
 /* A turn as far as the log must know it; shared by the turn and its pending writes. */
@@ -104,6 +106,8 @@ void event_log_after(struct event_log *l, struct log_session *s, void (*done)(vo
 int event_log_withdraw(struct event_log *l, struct log_session *s, uint64_t generation);
 
 void event_log_commit(struct event_log *l);
+/* s, of which nothing is pending, is about to be freed. A NULL log is fine. */
+void event_log_forget(struct event_log *l, struct log_session *s);
 
 /* A checkpoint is run each time the WAL has grown by this many pages. Default: LIMIT_WAL_PAGES, and
  * LIMIT_WAL_BUSY_PAGES more while commits are large. */

@@ -17,12 +17,13 @@
 #include "chatd/store/db.h"
 #include "chatd/store/schema_2_sql.h"
 #include "chatd/store/schema_3_sql.h"
+#include "chatd/store/schema_4_sql.h"
 #include "chatd/store/schema_sql.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "proto/chat_event.h"
 
-static const char *const steps[] = {schema_sql, schema_2_sql, schema_3_sql};
+static const char *const steps[] = {schema_sql, schema_2_sql, schema_3_sql, schema_4_sql};
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == SCHEMA_VERSION, "a step for each version");
 
 static int pragma_int(sqlite3 *db, const char *sql, int *ret)

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/require.h"
 
@@ -129,7 +130,7 @@ static void bind_statement(sqlite3_stmt *st, const struct pending_write *w)
 }
 
 /* One write inside the transaction. Returns an SQLite code; SQLITE_OK also for a stale one. */
-static int run_write(struct db *db, struct pending_write *w)
+static int run_write(struct db *db, struct pending_write *w, struct event_index *x)
 {
 	sqlite3_stmt *st;
 	unsigned flags;
@@ -166,6 +167,11 @@ static int run_write(struct db *db, struct pending_write *w)
 		w->session->row = sqlite3_last_insert_rowid(db_handle(db));
 	if (flags & NEW_TURN)
 		w->turn->row = sqlite3_last_insert_rowid(db_handle(db));
+	if (w->kind == PENDING_EVENT)
+		return event_index_add(x, db, w->session, w->generation, w->seq,
+				       sqlite3_last_insert_rowid(db_handle(db)));
+	if (w->session)
+		event_index_settle(x, w->session, w->generation);
 	return SQLITE_OK;
 }
 
@@ -181,26 +187,35 @@ static int run_control(struct db *db, enum sql which)
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-int pending_write_run_all(struct db *db, struct pending_list *list, bool *unknown)
+int pending_write_run_all(struct db *db, struct pending_list *list, struct event_index *x,
+			  bool index_all, bool *unknown)
 {
 	struct pending_write *w;
+	uint64_t events = 0;
+	int64_t now = clock_mono_ms();
 	int rc = run_control(db, SQL_BEGIN);
 
 	if (rc != SQLITE_OK)
 		return rc;
 	TAILQ_FOREACH (w, list, link) {
-		rc = run_write(db, w);
+		rc = run_write(db, w, x);
+		events += w->kind == PENDING_EVENT;
 		if (rc != SQLITE_OK)
 			break;
 	}
+	if (rc == SQLITE_OK)
+		rc = event_index_run(x, db, events, index_all, now);
 	if (rc == SQLITE_OK) {
 		rc = run_control(db, SQL_COMMIT);
 		if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
 			*unknown = true;
 	}
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK) {
+		event_index_committed(x, now);
 		return rc;
+	}
 	(void)run_control(db, SQL_ROLLBACK); /* may have rolled back itself */
+	event_index_failed(x);
 	TAILQ_FOREACH (w, list, link) {
 		if (w->dropped)
 			w->session->stale = 0; /* what was seen is void */

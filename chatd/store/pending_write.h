@@ -58,6 +58,9 @@ void pending_write_free(struct pending_write *w);
  * SQLITE_OK, nothing is told and the list can be run again. *unknown is set when the COMMIT failed
  * and may have happened nevertheless, and left alone otherwise.
  *
+ * x learns of the events and of the outcome; index_all: no event stays without an entry.
+ *
  * Sets the rows of new sessions and turns, the `stale` of sessions, and `dropped` of writes.
  */
-int pending_write_run_all(struct db *db, struct pending_list *list, bool *unknown);
+int pending_write_run_all(struct db *db, struct pending_list *list, struct event_index *x,
+			  bool index_all, bool *unknown);

@@ -149,14 +149,16 @@ static int expire_keys(struct retention *r, struct db *db)
 
 static int fold_events(struct retention *r, struct db *db, const int64_t turn[6])
 {
-	int64_t n =
+	int64_t events =
 		CHANGE(db, SQL_KEEP_FOLD_EVENTS, turn[1], turn[2], turn[3], LIMIT_RETENTION_ROWS);
+	int64_t n =
+		CHANGE(db, SQL_KEEP_FOLD_INDEX, turn[1], turn[2], turn[3], LIMIT_RETENTION_ROWS);
 	bool whole = n < LIMIT_RETENTION_ROWS;
 
-	if (n < 0 || CHANGE(db, SQL_KEEP_FOLDED, turn[0], whole ? 2 : 1) < 0)
+	if (events < 0 || n < 0 || CHANGE(db, SQL_KEEP_FOLDED, turn[0], whole ? 2 : 1) < 0)
 		return -1;
 	r->overdue = r->now - r->policy.keep_deltas_ms - turn[4];
-	r->stats.events += (uint64_t)n;
+	r->stats.events += (uint64_t)events;
 	r->stats.turns_folded += whole;
 	return 1;
 }
@@ -183,10 +185,16 @@ static int fold(struct retention *r, struct db *db)
 /* Takes a part out of the removed session that is next, or its row when it is time. */
 static int purge(struct retention *r, struct db *db, int64_t session, int64_t removed_at)
 {
-	int64_t n = CHANGE(db, SQL_KEEP_EVENTS_OF, session, LIMIT_RETENTION_ROWS);
+	int64_t events, n;
 
-	if (n > 0)
-		r->stats.events += (uint64_t)n;
+	/* whoever wrote to it last may have left some without an entry */
+	if (CHANGE(db, SQL_LAG_INDEX, session) < 0 || CHANGE(db, SQL_KEEP_LAG_OF, session) < 0)
+		return -1;
+	events = CHANGE(db, SQL_KEEP_EVENTS_OF, session, LIMIT_RETENTION_ROWS);
+	if (events < 0)
+		return -1;
+	r->stats.events += (uint64_t)events;
+	n = CHANGE(db, SQL_KEEP_INDEX_OF, session, LIMIT_RETENTION_ROWS);
 	if (n == 0)
 		n = CHANGE(db, SQL_KEEP_TURNS_OF, session, LIMIT_RETENTION_ROWS / 8);
 	if (n == 0) {

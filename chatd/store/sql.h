@@ -22,6 +22,9 @@
  * a time that no calendar has, NULL. */
 #define ISO_TEXT(ms) "strftime('%Y-%m-%dT%H:%M:%fZ', " ms " / 1000.0, 'unixepoch')"
 
+/* The last seq of session ?1, or NULL. */
+#define LAST_SEQ "(SELECT seq FROM event_places WHERE session = ?1 ORDER BY seq DESC LIMIT 1)"
+
 /* clang-format off */
 #define SQL_STATEMENTS(S)                                                                          \
 	S(BEGIN, 0, "BEGIN IMMEDIATE")                                                             \
@@ -39,7 +42,7 @@
 	S(RUN_RESTART, GUARDED,                                                                    \
 	  "UPDATE sessions SET generation = ?2 "                                                   \
 	  "WHERE row = ?1 AND generation = ?2 - 1 AND state = 'processing' AND "                   \
-	  "?3 = (SELECT max(seq) FROM events WHERE session = ?1)")                                 \
+	  "?3 = " LAST_SEQ)                                 \
 	S(TURN_INSERT, GUARDED | NEW_TURN,                                                         \
 	  "INSERT INTO turns (session, generation, id, state, provider, model, message_id, "       \
 	  "first_seq, started_at, traceparent) "                                                   \
@@ -90,9 +93,25 @@
 	S(EVENT_INSERT, GUARDED,                                                                   \
 	  "INSERT INTO events (session, generation, seq, turn, ts, type, payload) VALUES "         \
 	  "((SELECT row FROM sessions WHERE row = ?1 AND generation = ?2), ?2, ?3, ?4, ?5, ?6, ?7)")\
+	/* where events lie (event_index.c); twice the same entry is no error: it says the same */ \
+	S(INDEX_INSERT, 0,                                                                         \
+	  "INSERT OR IGNORE INTO event_index (session, seq, event) VALUES (?1, ?2, ?3)")           \
+	S(LAG_INSERT, 0, "INSERT OR IGNORE INTO event_lag (session, since) VALUES (?1, ?2)")      \
+	S(LAG_INDEX, 0,                                                                            \
+	  "INSERT OR IGNORE INTO event_index SELECT session, seq, event FROM events_lagging "      \
+	  "WHERE session = ?1")                                                                    \
+	S(LAG_DELETE, 0,                                                                           \
+	  "DELETE FROM event_lag WHERE session = ?1 AND "                                          \
+	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                    \
+	S(LAG_ANY, 0, "SELECT min(session) FROM event_lag")                                        \
+	S(LAG_INDEX_ALL, 0,                                                                        \
+	  "INSERT OR IGNORE INTO event_index SELECT session, seq, row FROM events "                \
+	  "WHERE row >= (SELECT min(coalesce((SELECT i.event + 1 FROM event_index i "              \
+	  "WHERE i.session = l.session ORDER BY i.seq DESC LIMIT 1), l.since)) FROM event_lag l) " \
+	  "AND +session IN (SELECT session FROM event_lag)")                                       \
 	S(RUN_TAKE, GUARDED,                                                                       \
 	  "UPDATE sessions SET generation = ?2, state = 'processing' WHERE row = ?1 AND "          \
-	  "generation = ?2 - 1 AND (SELECT max(seq) FROM events WHERE session = ?1) = ?3")         \
+	  "generation = ?2 - 1 AND ?3 = " LAST_SEQ)         \
 	S(RUN_STATE, GUARDED,                                                                      \
 	  "UPDATE sessions SET state = ?3, last_seq = ?4, updated_at = ?5 "                        \
 	  "WHERE row = ?1 AND generation = ?2")                                                    \
@@ -171,7 +190,7 @@
 	S(PROMPT, 0,                                                                               \
 	  "SELECT call_id, kind, state, request FROM prompts WHERE id = ?1 AND session = ?2")      \
 	S(GRANT, 0, "SELECT 1 FROM grants WHERE session = ?1 AND server = ?2 AND name = ?3")       \
-	S(LAST_SEQ, 0, "SELECT max(seq) FROM events WHERE session = ?1")                           \
+	S(LAST_SEQ, 0, "SELECT " LAST_SEQ)                           \
 	S(TURN_LAST, 0,                                                                            \
 	  "SELECT row, id, generation, state, provider, model, message_id, crashes, handed_over, " \
 	  "first_seq, started_at, stop_reason, input_tokens, output_tokens, cache_read_tokens, "   \
@@ -192,11 +211,13 @@
 	S(TURN_ENDS_AT, 0,                                                                         \
 	  "SELECT 1 FROM turns WHERE session = ?1 AND last_seq = ?2 AND generation = ?3 "          \
 	  "AND folded > 0")                                                                        \
-	S(EVENT_AT, 0, "SELECT generation FROM events WHERE session = ?1 AND seq = ?2")            \
+	S(EVENT_AT, 0,                                                                            \
+	  "SELECT e.generation FROM event_places p JOIN events e ON e.row = p.event "              \
+	  "WHERE p.session = ?1 AND p.seq = ?2")            \
 	S(EVENTS_AFTER, 0,                                                                         \
-	  "SELECT e.generation, e.seq, e.ts, e.type, t.id, e.payload FROM events e "               \
-	  "LEFT JOIN turns t ON t.row = e.turn "                                                   \
-	  "WHERE e.session = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3")                                  \
+	  "SELECT e.generation, p.seq, e.ts, e.type, t.id, e.payload FROM event_places p "         \
+	  "JOIN events e ON e.row = p.event LEFT JOIN turns t ON t.row = e.turn "                  \
+	  "WHERE p.session = ?1 AND p.seq > ?2 ORDER BY p.seq LIMIT ?3")                                  \
 	/* retention */                                                                            \
 	S(KEEP_KEYS, 0,                                                                            \
 	  "DELETE FROM idempotency WHERE (owner, key) IN (SELECT owner, key FROM idempotency "     \
@@ -210,8 +231,12 @@
 	  "WHERE t.folded < 2 AND t.ended_at IS NOT NULL AND t.generation > 0 "                    \
 	  "AND (t.ended_at, t.row) > (?1, ?2) AND t.ended_at < ?3 "                                \
 	  "ORDER BY t.ended_at, t.row LIMIT 1")                                                    \
+	/* of an idle session, which is indexed: first the events, then where they lay */          \
 	S(KEEP_FOLD_EVENTS, 0,                                                                     \
-	  "DELETE FROM events WHERE row IN (SELECT row FROM events "                               \
+	  "DELETE FROM events WHERE row IN (SELECT event FROM event_index "                        \
+	  "WHERE session = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4)")                   \
+	S(KEEP_FOLD_INDEX, 0,                                                                      \
+	  "DELETE FROM event_index WHERE (session, seq) IN (SELECT session, seq FROM event_index " \
 	  "WHERE session = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4)")                   \
 	S(KEEP_FOLDED, 0, "UPDATE turns SET folded = ?2 WHERE row = ?1")                           \
 	S(KEEP_OLDEST, 0,                                                                          \
@@ -229,8 +254,12 @@
 	  "SELECT row, removed_at FROM sessions WHERE removed_at IS NOT NULL AND "                 \
 	  "(removed_at, row) > (?1, ?2) ORDER BY removed_at, row LIMIT 1")                         \
 	S(KEEP_EVENTS_OF, 0,                                                                       \
-	  "DELETE FROM events WHERE row IN (SELECT row FROM events WHERE session = ?1 "            \
+	  "DELETE FROM events WHERE row IN (SELECT event FROM event_index WHERE session = ?1 "     \
 	  "ORDER BY seq LIMIT ?2)")                                                                \
+	S(KEEP_INDEX_OF, 0,                                                                        \
+	  "DELETE FROM event_index WHERE (session, seq) IN (SELECT session, seq FROM event_index " \
+	  "WHERE session = ?1 ORDER BY seq LIMIT ?2)")                                             \
+	S(KEEP_LAG_OF, 0, "DELETE FROM event_lag WHERE session = ?1")                              \
 	S(KEEP_TURNS_OF, 0,                                                                        \
 	  "DELETE FROM turns WHERE row IN (SELECT row FROM turns WHERE session = ?1 "              \
 	  "ORDER BY generation LIMIT ?2)")                                                         \

@@ -40,6 +40,7 @@ static void session_free(struct session *s)
 	REQUIRE(!s->turn && LIST_EMPTY(&s->subs) && s->log.pending == 0);
 	if (s->on_sweep_list)
 		TAILQ_REMOVE(&s->worker->maybe_idle, s, sweep_link);
+	event_log_forget(s->worker->log, &s->log);
 	HASH_DEL(s->worker->sessions, s);
 	accumulator_fini(&s->acc);
 	queue_free(s);

@@ -340,6 +340,7 @@ static void tear_down(struct process *p)
 	}
 	hand_over(w); /* an answer to a prompt may just have come in */
 	event_log_free(w->log);
+	w->log = NULL;
 	keeper_free(w->keeper);
 	if (p->lock_fd >= 0) /* nothing is written any more: the next one may begin */
 		(void)close(p->lock_fd);

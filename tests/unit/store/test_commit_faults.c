@@ -388,6 +388,7 @@ static void put(struct pending_list *list, enum sql which, const char *types, ..
 START_TEST(a_session_that_came_and_went_in_a_commit_tells_of_it)
 {
 	struct pending_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct event_index index;
 	struct pending_write *w;
 	bool unknown = false;
 
@@ -397,7 +398,10 @@ START_TEST(a_session_that_came_and_went_in_a_commit_tells_of_it)
 	put(&list, SQL_SESSION_REMOVE, "i", (int64_t)7);
 	ck_assert_int_eq(
 		log_outcome_find(event_log_db(log_), &list, TAILQ_LAST(&list, pending_list)), 0);
-	ck_assert_int_eq(pending_write_run_all(event_log_db(log_), &list, &unknown), SQLITE_OK);
+	event_index_init(&index);
+	ck_assert_int_eq(
+		pending_write_run_all(event_log_db(log_), &list, &index, false, &unknown),
+		SQLITE_OK);
 	ck_assert_int_eq(
 		log_outcome_find(event_log_db(log_), &list, TAILQ_LAST(&list, pending_list)), 1);
 	ck_assert_int_gt(other.row, 0);

@@ -1,0 +1,249 @@
+/*
+ * event_index.c - the index of events, kept a little behind them. See event_index.h.
+ *
+ * An index on (session, seq) has a page for each session that streams; to keep it with each event
+ * makes a commit of 300 events of 300 sessions rewrite 300 pages, through the WAL and again at the
+ * checkpoint. Sixteen entries of one session at once cost the same page once.
+ *
+ *	SETTLED  ── events of a large commit ──>  LAGGING: a row in event_lag, entries in at[]
+ *	   ^                                         │ at[] full · old · another write of it ·
+ *	   └──────── entries written, row gone ──────┘ a small commit that has events of it
+ *
+ * The two tables are the truth and change only together with the events, in one transaction. The
+ * tail in memory just knows what is missing without looking: where it does not (a session new to
+ * this process, or after a transaction that failed), the events are looked through from the row in
+ * event_lag on.
+ *
+ * Another process may have taken the session over. Whatever this one knows is then still true of
+ * its events, so it may index them; but the row in event_lag is the new owner's, and goes only by
+ * a statement with the generation.
+ */
+#include "chatd/store/event_index.h"
+
+#include "chatd/store/event_log.h"
+#include "chatd/store/pending_write.h"
+
+void event_index_init(struct event_index *x)
+{
+	TAILQ_INIT(&x->lagging);
+	TAILQ_INIT(&x->touched);
+}
+
+static void set_lagging(struct event_index *x, struct log_session *s, bool lagging, int64_t now)
+{
+	struct log_tail *t = &s->tail;
+
+	if (t->is_lagging == lagging)
+		return;
+	t->is_lagging = lagging;
+	if (lagging) {
+		t->lags_since = now;
+		TAILQ_INSERT_TAIL(&x->lagging, s, tail.lag_link);
+	} else {
+		TAILQ_REMOVE(&x->lagging, s, tail.lag_link);
+	}
+}
+
+static void touch(struct event_index *x, struct log_session *s)
+{
+	if (s->tail.is_touched)
+		return;
+	s->tail.is_touched = true;
+	TAILQ_INSERT_TAIL(&x->touched, s, tail.touch_link);
+}
+
+static void untouch(struct event_index *x, struct log_session *s)
+{
+	if (!s->tail.is_touched)
+		return;
+	s->tail.is_touched = false;
+	TAILQ_REMOVE(&x->touched, s, tail.touch_link);
+}
+
+void event_index_forget(struct event_index *x, struct log_session *s)
+{
+	untouch(x, s);
+	set_lagging(x, s, false, 0);
+}
+
+void event_index_fini(struct event_index *x)
+{
+	struct log_session *s;
+
+	while ((s = TAILQ_FIRST(&x->lagging)) || (s = TAILQ_FIRST(&x->touched)))
+		event_index_forget(x, s);
+}
+
+/* --- statements --- */
+
+static int run(struct db *db, enum sql which, int64_t a, int64_t b, int64_t c)
+{
+	sqlite3_stmt *st = db_stmt(db, which);
+	const int64_t values[] = {a, b, c};
+	int rc;
+
+	if (!st)
+		return sqlite3_extended_errcode(db_handle(db));
+	for (int i = 0; i < sqlite3_bind_parameter_count(st); i++)
+		(void)sqlite3_bind_int64(st, i + 1, values[i]);
+	rc = sqlite3_step(st);
+	(void)sqlite3_reset(st); /* its error is rc */
+	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int write_entries(struct db *db, struct log_session *s)
+{
+	struct log_tail *t = &s->tail;
+	int rc = SQLITE_OK;
+
+	for (unsigned i = 0; i < t->n && rc == SQLITE_OK; i++)
+		rc = run(db, SQL_INDEX_INSERT, s->row, (int64_t)t->at[i].seq, t->at[i].row);
+	t->n = 0;
+	return rc;
+}
+
+static int settle(struct db *db, struct log_session *s)
+{
+	struct log_tail *t = &s->tail;
+	int rc = SQLITE_OK;
+
+	if (!t->is_known) {
+		rc = run(db, SQL_LAG_INDEX, s->row, 0, 0);
+		t->has_lag = true; /* it may be so */
+	}
+	if (rc == SQLITE_OK)
+		rc = write_entries(db, s);
+	if (rc == SQLITE_OK && t->has_lag)
+		rc = run(db, SQL_LAG_DELETE, s->row, (int64_t)t->generation, 0);
+	t->is_known = true;
+	t->has_lag = t->must_settle = false;
+	return rc;
+}
+
+/* --- a transaction --- */
+
+int event_index_add(struct event_index *x, struct db *db, struct log_session *s,
+		    uint64_t generation, uint64_t seq, int64_t row)
+{
+	struct log_tail *t = &s->tail;
+	int rc = SQLITE_OK;
+
+	touch(x, s);
+	t->generation = generation;
+	if (t->n == LIMIT_INDEX_LAG)
+		rc = t->is_known ? write_entries(db, s) : settle(db, s);
+	t->at[t->n].seq = seq;
+	t->at[t->n++].row = row;
+	return rc;
+}
+
+void event_index_settle(struct event_index *x, struct log_session *s, uint64_t generation)
+{
+	touch(x, s);
+	s->tail.generation = generation;
+	s->tail.must_settle = true;
+}
+
+/* Sessions that began together are not all indexed in the same moment. */
+static bool is_its_turn(const struct log_session *s)
+{
+	const struct log_tail *t = &s->tail;
+
+	return t->n > 0 && (t->at[t->n - 1].seq + (uint64_t)s->row) % LIMIT_INDEX_LAG == 0;
+}
+
+/*
+ * Its new events stay without entries until there are enough of them. The row in event_lag stays as
+ * well while it streams: what is looked through begins behind the last entry.
+ */
+static int lag(struct event_index *x, struct db *db, struct log_session *s)
+{
+	struct log_tail *t = &s->tail;
+	int rc;
+
+	if (!t->is_known || t->must_settle)
+		return settle(db, s);
+	if (t->n == 0)
+		return SQLITE_OK;
+	if (!t->has_lag) {
+		rc = run(db, SQL_LAG_INSERT, s->row, t->at[0].row, 0);
+		t->has_lag = true;
+		return rc;
+	}
+	if (t->n < LIMIT_INDEX_LAG && !is_its_turn(s))
+		return SQLITE_OK;
+	set_lagging(x, s, false, 0); /* from now on it lags again */
+	return write_entries(db, s);
+}
+
+int event_index_run(struct event_index *x, struct db *db, uint64_t events, bool all, int64_t now)
+{
+	struct log_session *s;
+	int rc = SQLITE_OK;
+
+	TAILQ_FOREACH (s, &x->touched, tail.touch_link) {
+		rc = all || events <= LIMIT_INDEX_GROUP ? settle(db, s) : lag(x, db, s);
+		if (rc != SQLITE_OK)
+			return rc;
+	}
+	while ((s = TAILQ_FIRST(&x->lagging)) &&
+	       (all || now - s->tail.lags_since >= LIMIT_INDEX_LAG_MS)) {
+		touch(x, s); /* so that a failure finds it */
+		set_lagging(x, s, false, 0);
+		rc = settle(db, s);
+		if (rc != SQLITE_OK)
+			return rc;
+	}
+	return rc;
+}
+
+void event_index_committed(struct event_index *x, int64_t now)
+{
+	struct log_session *s;
+
+	while ((s = TAILQ_FIRST(&x->touched))) {
+		untouch(x, s);
+		set_lagging(x, s, s->tail.has_lag, now);
+	}
+}
+
+void event_index_failed(struct event_index *x)
+{
+	struct log_session *s;
+
+	while ((s = TAILQ_FIRST(&x->touched))) {
+		untouch(x, s);
+		s->tail.is_known = s->tail.has_lag = s->tail.must_settle = false;
+		s->tail.n = 0;
+		/* one that is new in it has no row to speak of */
+		set_lagging(x, s, s->committed > 0, INT64_MIN / 2);
+	}
+}
+
+int64_t event_index_due(const struct event_index *x)
+{
+	const struct log_session *s = TAILQ_FIRST(&x->lagging);
+
+	return s ? s->tail.lags_since + LIMIT_INDEX_LAG_MS : INT64_MAX;
+}
+
+int event_index_catch_up(struct db *db)
+{
+	sqlite3_stmt *st = db_stmt(db, SQL_LAG_ANY);
+	int rc = st ? sqlite3_step(st) : sqlite3_extended_errcode(db_handle(db));
+	bool any = rc == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL;
+
+	if (st)
+		(void)sqlite3_reset(st); /* its error is rc */
+	if (!any)
+		return rc == SQLITE_ROW ? SQLITE_OK : rc;
+	rc = run(db, SQL_BEGIN, 0, 0, 0);
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = run(db, SQL_LAG_INDEX_ALL, 0, 0, 0);
+	if (rc == SQLITE_OK)
+		rc = run(db, SQL_COMMIT, 0, 0, 0);
+	if (rc != SQLITE_OK)
+		(void)run(db, SQL_ROLLBACK, 0, 0, 0); /* may have rolled back itself */
+	return rc;
+}
