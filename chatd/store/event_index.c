@@ -5,18 +5,18 @@
  * makes a commit of 300 events of 300 sessions rewrite 300 pages, through the WAL and again at the
  * checkpoint. Sixteen entries of one session at once cost the same page once.
  *
- *	SETTLED  ── events of a large commit ──>  LAGGING: a row in event_lag, entries in at[]
- *	   ^                                         │ at[] full · old · another write of it ·
- *	   └──────── entries written, row gone ──────┘ a small commit that has events of it
+ *	SETTLED  ── events of a large commit ──>  LAGGING: in event_lag;
+ *	   ^                                         at[] full: entries, goes on
+ *	   └── another write of it, silence, ─────────┘
+ *	       a small commit: entries, out of event_lag
  *
- * The two tables are the truth and change only together with the events, in one transaction. The
- * tail in memory just knows what is missing without looking: where it does not (a session new to
- * this process, or after a transaction that failed), the events are looked through from the row in
- * event_lag on.
+ * The two tables are the truth, and change only together with the events. The index never lacks an
+ * event that comes before one that it has, so what is missing is found behind the last entry. The
+ * tail in memory just knows that without looking; where it does not (a session new to this process,
+ * or after a transaction that failed) the log is asked.
  *
- * Another process may have taken the session over. Whatever this one knows is then still true of
- * its events, so it may index them; but the row in event_lag is the new owner's, and goes only by
- * a statement with the generation.
+ * Only who may write to the session indexes it (SDC-18). Whoever takes it over, or takes it out,
+ * looks into event_lag.
  */
 #include "chatd/store/event_index.h"
 
@@ -91,32 +91,49 @@ static int run(struct db *db, enum sql which, int64_t a, int64_t b, int64_t c)
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-static int write_entries(struct db *db, struct log_session *s)
+/* Is s still this process's to write to? 1, 0, or -1 that can't be read. */
+static int holds(struct db *db, const struct log_session *s)
+{
+	sqlite3_stmt *st = db_stmt(db, SQL_RUN_HOLDS);
+	int rc;
+
+	if (!st)
+		return -1;
+	(void)sqlite3_bind_int64(st, 1, s->row);
+	(void)sqlite3_bind_int64(st, 2, (int64_t)s->tail.generation);
+	rc = sqlite3_step(st);
+	(void)sqlite3_reset(st); /* its error is rc */
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+}
+
+static void know_nothing(struct log_tail *t)
+{
+	t->is_known = t->has_lag = t->must_settle = false;
+	t->n = 0;
+}
+
+/* The entries of its tail, and it goes out of event_lag unless it streams on. */
+static int index_tail(struct db *db, struct log_session *s, bool streams)
 {
 	struct log_tail *t = &s->tail;
-	int rc = SQLITE_OK;
+	int held = holds(db, s), rc = SQLITE_OK;
 
+	if (held < 0)
+		return sqlite3_extended_errcode(db_handle(db));
+	if (held == 0) {
+		know_nothing(t);
+		return SQLITE_OK;
+	}
+	if (!t->is_known)
+		rc = run(db, SQL_LAG_INDEX, s->row, 0, 0);
 	for (unsigned i = 0; i < t->n && rc == SQLITE_OK; i++)
 		rc = run(db, SQL_INDEX_INSERT, s->row, (int64_t)t->at[i].seq, t->at[i].row);
 	t->n = 0;
-	return rc;
-}
-
-static int settle(struct db *db, struct log_session *s)
-{
-	struct log_tail *t = &s->tail;
-	int rc = SQLITE_OK;
-
-	if (!t->is_known) {
-		rc = run(db, SQL_LAG_INDEX, s->row, 0, 0);
-		t->has_lag = true; /* it may be so */
+	if (rc == SQLITE_OK && !streams && (t->has_lag || !t->is_known)) {
+		rc = run(db, SQL_LAG_DELETE, s->row, 0, 0);
+		t->has_lag = false;
 	}
-	if (rc == SQLITE_OK)
-		rc = write_entries(db, s);
-	if (rc == SQLITE_OK && t->has_lag)
-		rc = run(db, SQL_LAG_DELETE, s->row, (int64_t)t->generation, 0);
 	t->is_known = true;
-	t->has_lag = t->must_settle = false;
 	return rc;
 }
 
@@ -131,7 +148,7 @@ int event_index_add(struct event_index *x, struct db *db, struct log_session *s,
 	touch(x, s);
 	t->generation = generation;
 	if (t->n == LIMIT_INDEX_LAG)
-		rc = t->is_known ? write_entries(db, s) : settle(db, s);
+		rc = index_tail(db, s, t->is_known);
 	t->at[t->n].seq = seq;
 	t->at[t->n++].row = row;
 	return rc;
@@ -162,7 +179,7 @@ static int lag(struct event_index *x, struct db *db, struct log_session *s)
 	int rc;
 
 	if (!t->is_known || t->must_settle)
-		return settle(db, s);
+		return index_tail(db, s, false);
 	if (t->n == 0)
 		return SQLITE_OK;
 	if (!t->has_lag) {
@@ -173,7 +190,7 @@ static int lag(struct event_index *x, struct db *db, struct log_session *s)
 	if (t->n < LIMIT_INDEX_LAG && !is_its_turn(s))
 		return SQLITE_OK;
 	set_lagging(x, s, false, 0); /* from now on it lags again */
-	return write_entries(db, s);
+	return index_tail(db, s, true);
 }
 
 int event_index_run(struct event_index *x, struct db *db, uint64_t events, bool all, int64_t now)
@@ -182,7 +199,7 @@ int event_index_run(struct event_index *x, struct db *db, uint64_t events, bool 
 	int rc = SQLITE_OK;
 
 	TAILQ_FOREACH (s, &x->touched, tail.touch_link) {
-		rc = all || events <= LIMIT_INDEX_GROUP ? settle(db, s) : lag(x, db, s);
+		rc = all || events <= LIMIT_INDEX_GROUP ? index_tail(db, s, false) : lag(x, db, s);
 		if (rc != SQLITE_OK)
 			return rc;
 	}
@@ -190,7 +207,7 @@ int event_index_run(struct event_index *x, struct db *db, uint64_t events, bool 
 	       (all || now - s->tail.lags_since >= LIMIT_INDEX_LAG_MS)) {
 		touch(x, s); /* so that a failure finds it */
 		set_lagging(x, s, false, 0);
-		rc = settle(db, s);
+		rc = index_tail(db, s, false);
 		if (rc != SQLITE_OK)
 			return rc;
 	}
@@ -203,6 +220,7 @@ void event_index_committed(struct event_index *x, int64_t now)
 
 	while ((s = TAILQ_FIRST(&x->touched))) {
 		untouch(x, s);
+		s->tail.must_settle = false;
 		set_lagging(x, s, s->tail.has_lag, now);
 	}
 }
@@ -213,10 +231,9 @@ void event_index_failed(struct event_index *x)
 
 	while ((s = TAILQ_FIRST(&x->touched))) {
 		untouch(x, s);
-		s->tail.is_known = s->tail.has_lag = s->tail.must_settle = false;
-		s->tail.n = 0;
+		know_nothing(&s->tail);
 		/* one that is new in it has no row to speak of */
-		set_lagging(x, s, s->committed > 0, INT64_MIN / 2);
+		set_lagging(x, s, s->committed > 0, 0);
 	}
 }
 

@@ -3,12 +3,13 @@
  * once. Private to chatd/store, but for struct log_tail.
  *
  * An event that is not in the table event_index yet is still found: its session is in event_lag,
- * with the row from which its events have to be looked through (schema_4.sql, view event_places).
- * Each transaction leaves it so, whatever becomes of this process.
+ * so the events behind the last one that is indexed are looked through (schema_4.sql, view
+ * event_places). Each transaction leaves it so, whatever becomes of this process.
  *
- * What is not indexed is kept here, in the session's log_tail: at most LIMIT_INDEX_LAG events, for
- * at most about LIMIT_INDEX_LAG_MS, and only by commits of more than LIMIT_INDEX_GROUP events. It
- * is settled with the first other write of its session: a turn that waits or has ended is indexed.
+ * What is not indexed is known here as well, in the session's log_tail: at most LIMIT_INDEX_LAG
+ * events, for at most about LIMIT_INDEX_LAG_MS, and only by commits of more than LIMIT_INDEX_GROUP
+ * events. The first other write of its session settles it: a turn that waits or has ended is
+ * indexed to its last event, and not in event_lag.
  *
  * Functions that return int return an SQLite code and belong into the caller's transaction, whose
  * outcome they must be told.
@@ -28,8 +29,9 @@ struct log_session;
 struct log_tail {
 	TAILQ_ENTRY(log_session) lag_link, touch_link;
 	bool is_lagging, is_touched;
-	bool is_known; /* event_lag has the session exactly if has_lag, from at[0] on */
-	bool has_lag, must_settle;
+	bool is_known; /* at[] is all that is not indexed, and has_lag is right */
+	bool has_lag;  /* event_lag has the session */
+	bool must_settle;
 	uint64_t generation; /* of the run that wrote last */
 	int64_t lags_since;  /* monotonic ms */
 	unsigned n;

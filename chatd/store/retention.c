@@ -188,7 +188,7 @@ static int purge(struct retention *r, struct db *db, int64_t session, int64_t re
 	int64_t events, n;
 
 	/* whoever wrote to it last may have left some without an entry */
-	if (CHANGE(db, SQL_LAG_INDEX, session) < 0 || CHANGE(db, SQL_KEEP_LAG_OF, session) < 0)
+	if (CHANGE(db, SQL_LAG_INDEX, session) < 0 || CHANGE(db, SQL_LAG_DELETE, session) < 0)
 		return -1;
 	events = CHANGE(db, SQL_KEEP_EVENTS_OF, session, LIMIT_RETENTION_ROWS);
 	if (events < 0)

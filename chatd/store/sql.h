@@ -93,16 +93,15 @@
 	S(EVENT_INSERT, GUARDED,                                                                   \
 	  "INSERT INTO events (session, generation, seq, turn, ts, type, payload) VALUES "         \
 	  "((SELECT row FROM sessions WHERE row = ?1 AND generation = ?2), ?2, ?3, ?4, ?5, ?6, ?7)")\
-	/* where events lie (event_index.c); twice the same entry is no error: it says the same */ \
+	/* where events lie (event_index.c); what is found by looking through may be there already */ \
 	S(INDEX_INSERT, 0,                                                                         \
 	  "INSERT OR IGNORE INTO event_index (session, seq, event) VALUES (?1, ?2, ?3)")           \
 	S(LAG_INSERT, 0, "INSERT OR IGNORE INTO event_lag (session, since) VALUES (?1, ?2)")      \
 	S(LAG_INDEX, 0,                                                                            \
 	  "INSERT OR IGNORE INTO event_index SELECT session, seq, event FROM events_lagging "      \
 	  "WHERE session = ?1")                                                                    \
-	S(LAG_DELETE, 0,                                                                           \
-	  "DELETE FROM event_lag WHERE session = ?1 AND "                                          \
-	  "EXISTS (SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2)")                    \
+	S(LAG_DELETE, 0, "DELETE FROM event_lag WHERE session = ?1")                                \
+	S(RUN_HOLDS, 0, "SELECT 1 FROM sessions WHERE row = ?1 AND generation = ?2")               \
 	S(LAG_ANY, 0, "SELECT min(session) FROM event_lag")                                        \
 	S(LAG_INDEX_ALL, 0,                                                                        \
 	  "INSERT OR IGNORE INTO event_index SELECT session, seq, row FROM events "                \
@@ -259,7 +258,6 @@
 	S(KEEP_INDEX_OF, 0,                                                                        \
 	  "DELETE FROM event_index WHERE (session, seq) IN (SELECT session, seq FROM event_index " \
 	  "WHERE session = ?1 ORDER BY seq LIMIT ?2)")                                             \
-	S(KEEP_LAG_OF, 0, "DELETE FROM event_lag WHERE session = ?1")                              \
 	S(KEEP_TURNS_OF, 0,                                                                        \
 	  "DELETE FROM turns WHERE row IN (SELECT row FROM turns WHERE session = ?1 "              \
 	  "ORDER BY generation LIMIT ?2)")                                                         \

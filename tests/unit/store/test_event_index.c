@@ -1,0 +1,430 @@
+/*
+ * test_event_index.c - where events lie is written later than they are, and yet each is found.
+ */
+#include "chatd/store/event_index.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "chatd/store/event_log.h"
+#include "chatd/store/queries.h"
+#include "common/clock.h"
+#include "common/limits.h"
+#include "tests/unit/store/dice.h"
+#include "tests/unit/store/shim_vfs.h"
+
+#define SESSIONS 4
+#define MANY	 (LIMIT_INDEX_GROUP + 1) /* events that make a commit a large one */
+
+static char dir[64], path[128];
+static struct event_base *base;
+static struct event_log *log_;
+static struct log_session sessions[SESSIONS];
+static uint64_t last[SESSIONS], generation[SESSIONS];
+
+static void on_committed(void *arg, struct log_session *s, const struct chat_event *e)
+{
+}
+
+static void on_stale(void *arg, struct log_session *s, uint64_t g)
+{
+}
+
+static void on_stalled(void *arg, const char *why)
+{
+}
+
+static const struct event_log_ops ops = {on_committed, on_stale, on_stalled};
+
+static void open_log(void)
+{
+	const char *why = NULL;
+
+	ck_assert_int_eq(event_log_open(base, path, false, &ops, NULL, &log_, &why), 0);
+}
+
+static void event(int i)
+{
+	char *payload = strdup("{}");
+
+	event_log_event(log_, &sessions[i], NULL, generation[i], ++last[i],
+			CHAT_EVENT_RESPONSE_CHUNK, payload, 2);
+}
+
+static void events(int i, int n)
+{
+	while (n-- > 0)
+		event(i);
+}
+
+/* A write that is no event. */
+static void state(int i, const char *what)
+{
+	event_log_write(log_, SQL_RUN_STATE, &sessions[i], NULL, generation[i], "tii", what,
+			(int64_t)last[i], (int64_t)1);
+}
+
+static void set_up(void)
+{
+	strcpy(dir, "/tmp/test_event_index.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/events.db", dir);
+	base = event_base_new();
+	memset(sessions, 0, sizeof(sessions));
+	open_log();
+	for (int i = 0; i < SESSIONS; i++) {
+		(void)snprintf(sessions[i].id, sizeof(sessions[i].id), "ses_%d", i);
+		event_log_write(log_, SQL_SESSION_INSERT, &sessions[i], NULL, 0, "tttttti", "local",
+				"t", "demo", "m", NULL, NULL, (int64_t)1);
+		generation[i] = 1;
+		last[i] = 0;
+		event_log_write(log_, SQL_RUN_START, &sessions[i], NULL, 1, "ttti", "demo", "m",
+				NULL, (int64_t)1);
+		event(i);
+	}
+	event_log_commit(log_);
+	ck_assert_uint_eq(sessions[SESSIONS - 1].committed, 1);
+}
+
+static void tear_down(void)
+{
+	char cmd[96];
+
+	event_log_free(log_);
+	event_base_free(base);
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+
+/* As any other process sees it. */
+static long long number(const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *st = NULL;
+	long long n;
+
+	ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK, "%s: %s", sql,
+		      sqlite3_errmsg(db));
+	ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+	n = sqlite3_column_int64(st, 0);
+	(void)sqlite3_finalize(st);
+	(void)sqlite3_close(db);
+	return n;
+}
+
+static long long indexed(int i)
+{
+	char sql[128];
+
+	(void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM event_index WHERE session = %lld",
+		       (long long)sessions[i].row);
+	return number(sql);
+}
+
+static void count(void *arg, const struct chat_event *e)
+{
+	uint64_t *n = arg;
+
+	ck_assert_uint_eq(e->seq, ++*n);
+}
+
+/* Each event is found once, in order, by the worker and by plain SQL. */
+static void all_is_found(void)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < SESSIONS; i++) {
+		uint64_t n = 0;
+
+		ck_assert_int_eq(query_events(event_log_db(log_), sessions[i].row, 0, count, &n),
+				 1);
+		ck_assert_uint_eq(n, sessions[i].committed);
+		sum += n;
+	}
+	ck_assert_int_eq(number("SELECT count(*) FROM events"), (long long)sum);
+	ck_assert_int_eq(number("SELECT count(*) FROM v_events"), (long long)sum);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_places p JOIN events e ON e.row = "
+				"p.event AND e.session = p.session AND e.seq = p.seq"),
+			 (long long)sum);
+	/* what a small commit of afterwards would have to find: nothing is missing before an entry
+	 */
+	ck_assert_int_eq(number("SELECT count(*) FROM events e JOIN event_index i ON i.session = "
+				"e.session AND i.seq > e.seq WHERE NOT EXISTS (SELECT 1 FROM "
+				"event_index o WHERE o.session = e.session AND o.seq = e.seq)"),
+			 0);
+}
+
+/* PRC-6: with little to do each event is indexed with its commit */
+START_TEST(a_small_commit_indexes_at_once)
+{
+	events(0, LIMIT_INDEX_GROUP);
+	event_log_commit(log_);
+	ck_assert_int_eq(indexed(0), 1 + LIMIT_INDEX_GROUP);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_lag"), 0);
+	all_is_found();
+}
+END_TEST
+
+/* DUR-4: what is not indexed yet is found by everybody */
+START_TEST(what_is_not_indexed_is_found)
+{
+	const char *reason = NULL;
+	struct buf page = BUF_INIT;
+	uint64_t n;
+
+	event(0);
+	events(1, MANY);
+	event_log_commit(log_);
+	ck_assert_int_eq(indexed(0), 1);
+	ck_assert_int_eq(indexed(1), 1);
+	ck_assert_int_eq(number("SELECT group_concat(session) = '1,2' FROM event_lag"), 1);
+	all_is_found();
+	ck_assert_int_eq(query_replay(event_log_db(log_), sessions[1].row, last[1], 1, 3, &page, &n,
+				      &reason),
+			 1);
+	ck_assert_ptr_null(reason);
+	ck_assert_uint_eq(n, last[1] - 3);
+	buf_fini(&page);
+	ck_assert_int_eq(number("SELECT max(seq) FROM v_events WHERE session_id = 'ses_1'"),
+			 (long long)last[1]);
+}
+END_TEST
+
+START_TEST(a_session_that_streams_is_never_far_behind)
+{
+	long long worst = 0;
+
+	for (int round = 0; round < 100; round++) {
+		for (int i = 0; i < SESSIONS; i++)
+			events(i, MANY / SESSIONS + 1);
+		event_log_commit(log_);
+		for (int i = 0; i < SESSIONS; i++) {
+			long long behind = (long long)last[i] - indexed(i);
+
+			if (behind > worst)
+				worst = behind;
+		}
+		if (round % 10 == 0)
+			all_is_found();
+	}
+	ck_assert_int_gt(worst, 0);
+	ck_assert_int_le(worst, LIMIT_INDEX_LAG);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_lag"), SESSIONS);
+}
+END_TEST
+
+START_TEST(one_commit_may_bring_more_than_a_tail_holds)
+{
+	events(0, 5 * LIMIT_INDEX_LAG + 3);
+	events(1, 2 * LIMIT_INDEX_LAG);
+	event_log_commit(log_);
+	all_is_found();
+	events(0, 3 * LIMIT_INDEX_LAG);
+	event_log_commit(log_);
+	all_is_found();
+}
+END_TEST
+
+/* A turn that waits, or has ended, is indexed to its last event. */
+START_TEST(another_write_settles)
+{
+	events(0, MANY);
+	events(1, MANY);
+	event_log_commit(log_);
+	events(0, MANY);
+	events(1, 3 * LIMIT_INDEX_LAG);
+	state(1, "idle");
+	event_log_commit(log_);
+	ck_assert_int_lt(indexed(0), (long long)last[0]);
+	ck_assert_int_eq(indexed(1), (long long)last[1]);
+	ck_assert_int_eq(number("SELECT group_concat(session) = '1' FROM event_lag"), 1);
+	all_is_found();
+}
+END_TEST
+
+START_TEST(silence_settles)
+{
+	int64_t start = clock_mono_ms();
+
+	events(0, MANY);
+	event_log_commit(log_);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_lag"), 1);
+	while (number("SELECT count(*) FROM event_lag") > 0) {
+		ck_assert_int_lt(clock_mono_ms() - start, 10L * LIMIT_INDEX_LAG_MS);
+		(void)event_base_loop(base, EVLOOP_ONCE);
+		event_log_commit(log_); /* as at the end of each pass */
+	}
+	ck_assert_int_ge(clock_mono_ms() - start, LIMIT_INDEX_LAG_MS);
+	ck_assert_int_eq(indexed(0), (long long)last[0]);
+}
+END_TEST
+
+START_TEST(the_end_of_the_process_settles)
+{
+	events(0, MANY);
+	event_log_commit(log_);
+	event_log_free(log_);
+	open_log();
+	ck_assert_int_eq(number("SELECT count(*) FROM event_lag"), 0);
+	ck_assert_int_eq(indexed(0), (long long)last[0]);
+}
+END_TEST
+
+/* DUR-6: the next process indexes what a dead one left, and goes on behind it */
+START_TEST(what_a_dead_process_left_is_indexed)
+{
+	struct event_log *dead = log_;
+
+	events(0, MANY);
+	events(1, 1);
+	event_log_commit(log_);
+	ck_assert_int_eq(indexed(0), 1);
+	open_log();
+	ck_assert_int_eq(indexed(0), (long long)last[0]);
+	ck_assert_int_eq(indexed(1), (long long)last[1]);
+	for (int i = 0; i < SESSIONS; i++) {
+		event_log_forget(dead, &sessions[i]);
+		memset(&sessions[i].tail, 0, sizeof(sessions[i].tail)); /* loaded anew */
+	}
+	all_is_found();
+	events(0, MANY);
+	event_log_commit(log_);
+	all_is_found();
+	events(0, MANY);
+	events(1, MANY);
+	event_log_commit(log_);
+	all_is_found();
+	state(0, "idle");
+	state(1, "idle");
+	event_log_commit(log_);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_lag"), 0);
+	all_is_found();
+	event_log_free(dead);
+}
+END_TEST
+
+/* SDC-18: who has lost the session neither indexes it nor says that it is indexed */
+START_TEST(who_lost_the_session_leaves_it_alone)
+{
+	struct event_log *old = log_;
+	struct log_session mine = {.committed = 1};
+	uint64_t was;
+
+	events(0, MANY);
+	event_log_commit(log_);
+	ck_assert_int_eq(indexed(0), 1);
+	was = last[0];
+
+	/* another process takes it, and writes to it */
+	open_log();
+	mine = sessions[0];
+	memset(&mine.tail, 0, sizeof(mine.tail));
+	event_log_write(log_, SQL_RUN_TAKE, &mine, NULL, 2, "i", (int64_t)last[0]);
+	event_log_commit(log_);
+	ck_assert_uint_eq(mine.stale, 0);
+	for (int i = 0; i < MANY; i++)
+		event_log_event(log_, &mine, NULL, 2, ++last[0], CHAT_EVENT_RESPONSE_CHUNK,
+				strdup("{}"), 2);
+	event_log_commit(log_);
+	ck_assert_uint_eq(mine.committed, was + MANY);
+	ck_assert_int_eq(indexed(0), (long long)was);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_lag"), 1);
+
+	/* the first one comes to its end, or to the age of what it knew */
+	event_log_free(old);
+	ck_assert_int_eq(indexed(0), (long long)was);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_lag"), 1);
+	sessions[0].committed = mine.committed;
+	all_is_found();
+	event_log_forget(log_, &mine);
+}
+END_TEST
+
+/* --- failures --- */
+
+static int fail_in; /* writes and syncs until one fails; 0: none does */
+static bool fail_really;
+
+static int hook(enum shim_op op, const char *file, bool *really)
+{
+	if ((op != SHIM_WRITE && op != SHIM_SYNC) || !strstr(file, "-wal") || fail_in == 0 ||
+	    --fail_in > 0)
+		return SQLITE_OK;
+	*really = fail_really;
+	return op == SHIM_WRITE ? SQLITE_IOERR_WRITE : SQLITE_IOERR_FSYNC;
+}
+
+static void commit_until_it_works(void)
+{
+	int64_t until = clock_mono_ms() + 20000;
+
+	event_log_commit(log_);
+	while (event_log_is_stalled(log_)) {
+		ck_assert_int_lt(clock_mono_ms(), until);
+		(void)event_base_loop(base, EVLOOP_ONCE);
+		event_log_commit(log_);
+	}
+}
+
+/*
+ * FAF-4: commits of all sizes, some of which fail at some write, really or seemingly; now and then
+ * another write, now and then another process.
+ */
+START_TEST(failures_lose_no_event)
+{
+	struct dice dice = {.state = (uint64_t)_i + 1};
+
+	for (int round = 0; round < 40; round++) {
+		for (int n = dice_below(&dice, 3 * MANY); n > 0; n--)
+			event(dice_below(&dice, SESSIONS));
+		if (dice_is(&dice, 25))
+			state(dice_below(&dice, SESSIONS), "processing");
+		fail_in = dice_is(&dice, 33) ? 1 + dice_below(&dice, 30) : 0;
+		fail_really = dice_is(&dice, 50);
+		commit_until_it_works();
+		fail_in = 0;
+		all_is_found();
+		if (dice_is(&dice, 10)) {
+			event_log_free(log_);
+			open_log();
+			for (int i = 0; i < SESSIONS; i++)
+				memset(&sessions[i].tail, 0, sizeof(sessions[i].tail));
+			ck_assert_int_eq(number("SELECT count(*) FROM event_lag"), 0);
+		}
+	}
+	ck_assert_int_gt(number("SELECT count(*) FROM events"), 100);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("event_index");
+	TCase *c = tcase_create("event_index");
+	SRunner *r;
+	int failed;
+
+	shim_install();
+	shim_set_hook(hook);
+	tcase_add_checked_fixture(c, set_up, tear_down);
+	tcase_add_test(c, a_small_commit_indexes_at_once);
+	tcase_add_test(c, what_is_not_indexed_is_found);
+	tcase_add_test(c, a_session_that_streams_is_never_far_behind);
+	tcase_add_test(c, one_commit_may_bring_more_than_a_tail_holds);
+	tcase_add_test(c, another_write_settles);
+	tcase_add_test(c, silence_settles);
+	tcase_add_test(c, the_end_of_the_process_settles);
+	tcase_add_test(c, what_a_dead_process_left_is_indexed);
+	tcase_add_test(c, who_lost_the_session_leaves_it_alone);
+	tcase_add_loop_test(c, failures_lose_no_event, 0, 12);
+	suite_add_tcase(s, c);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? 1 : 0;
+}
