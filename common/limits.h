@@ -146,7 +146,7 @@
 
 /* --- the log --- */
 #define LIMIT_WAL_PAGES		1000		/* checkpoint when the WAL has grown by this (4 MiB): 2-3 ms of a commit */
-#define LIMIT_WAL_BUSY_PAGES	15000		/* ... and this much more (60 MiB) while commits are large: under 1 % of them meet a checkpoint */
+#define LIMIT_WAL_BUSY_PAGES	3000		/* ... and this much more (12 MiB) while commits are large: a page is written once for many of them */
 #define LIMIT_WAL_GROUP		32		/* writes that make a commit a large one */
 #define LIMIT_INDEX_GROUP	8	/* events of a commit that indexes them at once: reads then find each by its number */
 #define LIMIT_INDEX_LAG		16	/* events of a session that are indexed together: a page is written once for them */

@@ -21,7 +21,7 @@
 #include "chatd/store/event_index.h"
 
 #include "chatd/store/event_log.h"
-#include "chatd/store/pending_write.h"
+_Static_assert(LIMIT_INDEX_LAG == 16, "as many as SQL_INDEX_INSERT_MANY has");
 
 void event_index_init(struct event_index *x)
 {
@@ -112,6 +112,29 @@ static void know_nothing(struct log_tail *t)
 	t->n = 0;
 }
 
+static int insert_entries(struct db *db, struct log_session *s)
+{
+	struct log_tail *t = &s->tail;
+	sqlite3_stmt *st;
+	int rc = SQLITE_OK;
+
+	if (t->n < LIMIT_INDEX_LAG) {
+		for (unsigned i = 0; i < t->n && rc == SQLITE_OK; i++)
+			rc = run(db, SQL_INDEX_INSERT, s->row, (int64_t)t->at[i].seq, t->at[i].row);
+		return rc;
+	}
+	st = db_stmt(db, SQL_INDEX_INSERT_MANY);
+	if (!st)
+		return sqlite3_extended_errcode(db_handle(db));
+	(void)sqlite3_bind_int64(st, 1, s->row);
+	(void)sqlite3_bind_int64(st, 2, (int64_t)t->at[0].seq);
+	for (int i = 0; i < LIMIT_INDEX_LAG; i++)
+		(void)sqlite3_bind_int64(st, i + 3, t->at[i].row);
+	rc = sqlite3_step(st);
+	(void)sqlite3_reset(st); /* its error is rc */
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 /* The entries of its tail, and it goes out of event_lag unless it streams on. */
 static int index_tail(struct db *db, struct log_session *s, bool streams)
 {
@@ -126,8 +149,8 @@ static int index_tail(struct db *db, struct log_session *s, bool streams)
 	}
 	if (!t->is_known)
 		rc = run(db, SQL_LAG_INDEX, s->row, 0, 0);
-	for (unsigned i = 0; i < t->n && rc == SQLITE_OK; i++)
-		rc = run(db, SQL_INDEX_INSERT, s->row, (int64_t)t->at[i].seq, t->at[i].row);
+	if (rc == SQLITE_OK)
+		rc = insert_entries(db, s);
 	t->n = 0;
 	if (rc == SQLITE_OK && !streams && (t->has_lag || !t->is_known)) {
 		rc = run(db, SQL_LAG_DELETE, s->row, 0, 0);
@@ -149,6 +172,8 @@ int event_index_add(struct event_index *x, struct db *db, struct log_session *s,
 	t->generation = generation;
 	if (t->n == LIMIT_INDEX_LAG)
 		rc = index_tail(db, s, t->is_known);
+	if (t->n > 0 && seq != t->at[t->n - 1].seq + 1)
+		know_nothing(t); /* somebody else has written in between */
 	t->at[t->n].seq = seq;
 	t->at[t->n++].row = row;
 	return rc;

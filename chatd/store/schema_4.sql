@@ -10,6 +10,9 @@ CREATE TABLE event_index (
 INSERT INTO event_index SELECT session, seq, row FROM events ORDER BY session, seq;
 DROP INDEX events_by_session;
 
+-- Each event's insert asks whether its run may still write: a few pages hold the answer for all sessions.
+CREATE INDEX sessions_by_run ON sessions (generation);
+
 -- Sessions whose newest events may be missing in event_index: those after the last one that is there, or from `since`
 -- on where none is. Only sessions that are streaming just now are here, and only under load (.lore/specs/store.md).
 CREATE TABLE event_lag (
