@@ -49,6 +49,7 @@ static void touch(struct event_index *x, struct log_session *s)
 	if (s->tail.is_touched)
 		return;
 	s->tail.is_touched = true;
+	s->tail.last_seq = s->committed;
 	TAILQ_INSERT_TAIL(&x->touched, s, tail.touch_link);
 }
 
@@ -162,6 +163,12 @@ static int index_tail(struct db *db, struct log_session *s, bool streams)
 
 /* --- a transaction --- */
 
+bool event_index_is_next(struct event_index *x, struct log_session *s, uint64_t seq)
+{
+	touch(x, s);
+	return seq > s->tail.last_seq;
+}
+
 int event_index_add(struct event_index *x, struct db *db, struct log_session *s,
 		    uint64_t generation, uint64_t seq, int64_t row)
 {
@@ -170,6 +177,7 @@ int event_index_add(struct event_index *x, struct db *db, struct log_session *s,
 
 	touch(x, s);
 	t->generation = generation;
+	t->last_seq = seq;
 	if (t->n == LIMIT_INDEX_LAG)
 		rc = index_tail(db, s, t->is_known);
 	if (t->n > 0 && seq != t->at[t->n - 1].seq + 1)

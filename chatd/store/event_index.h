@@ -33,6 +33,7 @@ struct log_tail {
 	bool has_lag;  /* event_lag has the session */
 	bool must_settle;
 	uint64_t generation; /* of the run that wrote last */
+	uint64_t last_seq;   /* of the transaction that runs, or committed */
 	int64_t lags_since;  /* monotonic ms */
 	unsigned n;
 	struct {
@@ -55,6 +56,9 @@ void event_index_fini(struct event_index *x);
 /* What a dead process left is indexed, in a transaction of its own. Inside the gate. */
 int event_index_catch_up(struct db *db);
 
+/* Whether s has no event yet with that seq or a later one, as far as this process has written them:
+ * no index says so at the insert. Who has the generation is alone with it. */
+bool event_index_is_next(struct event_index *x, struct log_session *s, uint64_t seq);
 /* An event of s was inserted as that row. */
 int event_index_add(struct event_index *x, struct db *db, struct log_session *s,
 		    uint64_t generation, uint64_t seq, int64_t row);

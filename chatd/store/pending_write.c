@@ -13,7 +13,8 @@
  *
  * A guarded write (sql.h) that changes no row belongs to a run that lost its right to write. That
  * is no error of the transaction: the write is `dropped`, and so is what follows of that run; the
- * others are committed. A constraint that a guarded write hits says the same.
+ * others are committed. A constraint that a guarded write hits says the same, and so does an event
+ * with a seq that its session has used (DUR-3), which no index of the log would refuse.
  *
  * Not here: when to run, the gate, telling who waits (event_log.c), and what a COMMIT of unknown
  * outcome did (log_outcome.c).
@@ -151,7 +152,10 @@ static int run_write(struct db *db, struct pending_write *w, struct event_index 
 		bind_event(st, w);
 	else
 		bind_statement(st, w);
-	rc = sqlite3_step(st);
+	if (w->kind == PENDING_EVENT && !event_index_is_next(x, w->session, w->seq))
+		rc = SQLITE_CONSTRAINT_UNIQUE;
+	else
+		rc = sqlite3_step(st);
 	changed = rc == SQLITE_DONE ? sqlite3_changes(db_handle(db)) : 0;
 	(void)sqlite3_reset(st); /* its error is rc */
 	if (rc != SQLITE_DONE && (rc & 0xff) != SQLITE_CONSTRAINT)
