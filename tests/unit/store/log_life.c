@@ -3,7 +3,8 @@
  *
  *	life_run:    some actions ─ key n ─ event_log_after(n) ─ event_log_commit() ─ want[n]
  *	                                       told: an event, an answer ──> disk_note_told(n)
- *	life_check:  n = the last key ─ integrity ─ the rows are want[n] ─ the events are those of n
+ *	life_check:  n = the last key ─ integrity ─ the rows are want[n] ─ the events are those of
+ *n, and each is found
  *
  * want[n] is one text that names every session with its state, its counts of turns, messages and
  * events: built from what was appended, compared with what one query says. A half turn, a hole in
@@ -21,6 +22,7 @@
 #include "chatd/store/retention.h"
 #include "tests/unit/store/dice.h"
 #include "tests/unit/store/disk.h"
+#include "tests/unit/store/index_sql.h"
 
 #define WORKERS		 2
 #define MAX_SESSIONS	 128
@@ -256,14 +258,27 @@ static void must_run(sqlite3 *db, const char *sql)
 		ck_abort_msg("%s: %s", sql, sqlite3_errmsg(db));
 }
 
-int life_removed_events;
+int life_removed_events, life_lagging_commits;
+
+static int count(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *st;
+	int n;
+
+	ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+	n = sqlite3_column_int(st, 0);
+	(void)sqlite3_finalize(st);
+	return n;
+}
 
 void life_run(const char *path, uint64_t seed, bool durability_full)
 {
 	sqlite3 *reader;
+	int worker;
 
 	dice.state = seed;
-	n_sessions = 0;
+	n_sessions = life_lagging_commits = 0;
 	memset(want, 0, sizeof(want));
 	base = event_base_new();
 	retention = retention_new();
@@ -280,17 +295,21 @@ void life_run(const char *path, uint64_t seed, bool durability_full)
 			event_log_free(logs[0]);
 			open_log(0, path, durability_full);
 		}
-		commit_some(dice_below(&dice, WORKERS));
+		worker = dice_below(&dice, WORKERS);
+		commit_some(worker);
+		life_lagging_commits += count(db_handle(event_log_db(logs[worker])), INDEX_LAG) > 0;
 		if (commit_n % SLICE_COMMITS == 0)
 			retain(commit_n % (8 * SLICE_COMMITS) == 0);
 	}
 	life_removed_events = (int)retention_stats(retention)->events;
 	retention_free(retention);
-	(void)sqlite3_close(reader);
 	for (int i = 0; i < WORKERS; i++) {
 		ck_assert_uint_gt(event_log_stats(logs[i])->checkpoints, 0);
 		event_log_free(logs[i]);
 	}
+	must_run(reader, "ROLLBACK"); /* the moment that it held */
+	ck_assert_int_eq(count(reader, INDEX_LAG), 0);
+	(void)sqlite3_close(reader);
 	for (int i = 0; i < n_sessions; i++)
 		log_turn_unref(sessions[i].turn);
 	event_base_free(base);
@@ -406,7 +425,7 @@ int life_check(sqlite3 *db, const char **ret_why)
 		return -1;
 	}
 	return says(db, sessions_sql, want[n]) && says(db, half_turns_sql, "0") &&
-			       events_are_right(db)
+			       says(db, INDEX_FAULTS, "0") && events_are_right(db)
 		       ? n
 		       : -1;
 }

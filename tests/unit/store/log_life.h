@@ -20,6 +20,8 @@
 void life_run(const char *path, uint64_t seed, bool durability_full);
 /* Events that retention took out in the last life. */
 extern int life_removed_events;
+/* After so many commits of it, events were without entries in the index. */
+extern int life_lagging_commits;
 
 /*
  * Looks at a database that was found after a crash. Returns the last commit that is there, 0 for a

@@ -19,6 +19,7 @@
 #include "chatd/store/prune.h"
 #include "common/clock.h"
 #include "common/limits.h"
+#include "tests/unit/store/index_sql.h"
 
 static char dir[40], path[64], copy[64];
 
@@ -59,6 +60,7 @@ static void set_up(void)
 	run(db, "WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
 		"INSERT INTO events (session, seq, generation, turn, ts, type, payload) "
 		"SELECT 1, i, 1, 1, 1, 2, '{\"content\":\"' || hex(zeroblob(400)) || '\"}' FROM n");
+	run(db, "INSERT INTO event_index SELECT session, seq, row FROM events");
 	db_gate_enter(db);
 	ck_assert_int_eq(db_checkpoint(db, NULL), SQLITE_OK);
 	db_gate_leave(db);
@@ -254,6 +256,7 @@ START_TEST(prune_does_a_round_while_another_writes)
 	ck_assert_int_gt(reports, 5);
 	ck_assert_int_gt(after, before + 10);
 	ck_assert_int_eq(number(path, "SELECT count(*) FROM events"), 0);
+	ck_assert_int_eq(number(path, "SELECT count(*) FROM event_index"), 0);
 	ck_assert_int_lt(number(path, "SELECT freelist_count FROM pragma_freelist_count"),
 			 LIMIT_RETENTION_SPARE + 1);
 }
@@ -279,7 +282,7 @@ START_TEST(a_rewritten_file_is_small_and_can_shrink)
 	const char *why = "";
 	int64_t pages;
 
-	run(db, "PRAGMA auto_vacuum = NONE; VACUUM; DELETE FROM events");
+	run(db, "PRAGMA auto_vacuum = NONE; VACUUM; DELETE FROM events; DELETE FROM event_index");
 	db_close(db);
 	ck_assert_int_eq(number(path, "SELECT auto_vacuum FROM pragma_auto_vacuum"), 0);
 	pages = number(path, "SELECT page_count FROM pragma_page_count");
@@ -301,13 +304,15 @@ static void run_on_view(struct db *db, const char *before, const char *view, con
 /* OPS-6: a large file of version 1 is migrated and not rewritten: that would take too long. */
 START_TEST(a_large_old_file_is_migrated_and_left_as_it_is)
 {
-	static const char *const views[] = {"v_turns",	  "v_sessions", "v_events",
-					    "v_messages", "v_calls",	"v_usage"};
+	static const char *const views[] = {"v_turns", "v_sessions", "v_events", "v_messages",
+					    "v_calls", "v_usage",    "v_stuck"};
 	struct db *db = open_log();
 
 	run(db, "PRAGMA auto_vacuum = NONE; VACUUM");
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
 		run_on_view(db, "DROP VIEW", views[i], "");
+	run(db, "DROP VIEW event_places; DROP VIEW events_lagging; DROP TABLE event_index; DROP "
+		"TABLE event_lag; CREATE UNIQUE INDEX events_by_session ON events (session, seq)");
 	run(db, "DROP INDEX turns_by_start; DROP INDEX turns_by_day; DROP INDEX turns_to_fold; "
 		"DROP INDEX sessions_by_age; DROP INDEX sessions_removed; "
 		"ALTER TABLE turns DROP COLUMN folded; ALTER TABLE turns DROP COLUMN traceparent; "
@@ -321,6 +326,8 @@ START_TEST(a_large_old_file_is_migrated_and_left_as_it_is)
 			 SCHEMA_VERSION);
 	ck_assert_int_eq(number(path, "SELECT auto_vacuum FROM pragma_auto_vacuum"), 0);
 	ck_assert_int_eq(number(path, "SELECT count(*) FROM v_turns WHERE NOT folded"), 1);
+	ck_assert_int_eq(number(path, "SELECT count(*) FROM v_events"), 20000);
+	ck_assert_int_eq(number(path, INDEX_FAULTS), 0);
 	db_close(db);
 }
 END_TEST

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "chatd/store/log_outcome.h"
+#include "tests/unit/store/index_sql.h"
 #include "tests/unit/store/shim_vfs.h"
 
 #define AT_ONCE 24 /* processes */
@@ -146,10 +147,10 @@ static void live(void)
 			(int64_t)1);
 	event_log_write(log_, SQL_TURN_INSERT, &session, turn, 1, "ttttii", turn->id, "demo", "m",
 			"msg_1", (int64_t)1, (int64_t)1);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i <= LIMIT_INDEX_GROUP; i++)
 		add_event();
 	commit("b");
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i <= LIMIT_INDEX_GROUP; i++) /* they are indexed later */
 		add_event();
 	commit("c");
 	add_event();
@@ -188,20 +189,24 @@ static bool whole(void)
 	bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK;
 
 	ok = ok && says(db, "PRAGMA integrity_check(1)", "ok");
-	ok = ok && says(db, "SELECT group_concat(seq, ' ') FROM events", "1 2 3 4 5 6 7 8");
+	ok = ok && says(db, "SELECT group_concat(seq, ' ') FROM events",
+			"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20");
 	ok = ok &&
 	     says(db, "SELECT count(*) || state || last_seq FROM sessions WHERE removed_at IS NULL",
-		  "1idle8");
-	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM turns", "1done8");
+		  "1idle20");
+	ok = ok && says(db, "SELECT count(*) || state || last_seq FROM turns", "1done20");
+	ok = ok && says(db, INDEX_FAULTS, "0") && says(db, INDEX_LAG, "0");
 	(void)sqlite3_close(db);
 	return ok;
 }
 
 static enum outcome case_in_child(void)
 {
-	static const char want[] = "a+ 1 2 3 b+ 4 5 6 c+ 7 8 d+ e+ f+ ";
+	static const char want[] =
+		"a+ 1 2 3 4 5 6 7 8 9 b+ 10 11 12 13 14 15 16 17 18 c+ 19 20 d+ e+ f+ ";
 	/* the third commit did not happen: what was appended meanwhile is in its second try */
-	static const char want_again[] = "a+ 1 2 3 b+ 4 5 6 7 c+ 8 d+ e+ f+ ";
+	static const char want_again[] =
+		"a+ 1 2 3 4 5 6 7 8 9 b+ 10 11 12 13 14 15 16 17 18 19 c+ 20 d+ e+ f+ ";
 	char cmd[64];
 	const char *why;
 	bool ok;
@@ -399,9 +404,8 @@ START_TEST(a_session_that_came_and_went_in_a_commit_tells_of_it)
 	ck_assert_int_eq(
 		log_outcome_find(event_log_db(log_), &list, TAILQ_LAST(&list, pending_list)), 0);
 	event_index_init(&index);
-	ck_assert_int_eq(
-		pending_write_run_all(event_log_db(log_), &list, &index, false, &unknown),
-		SQLITE_OK);
+	ck_assert_int_eq(pending_write_run_all(event_log_db(log_), &list, &index, false, &unknown),
+			 SQLITE_OK);
 	ck_assert_int_eq(
 		log_outcome_find(event_log_db(log_), &list, TAILQ_LAST(&list, pending_list)), 1);
 	ck_assert_int_gt(other.row, 0);

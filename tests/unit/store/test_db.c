@@ -317,9 +317,15 @@ static const char sample[] =
 	"INSERT INTO messages (id, session, turn, role, status, content, created_at) VALUES "
 	"('msg_1', 1, 1, 'user', 'complete', '\"hi\"', 981173106789);"
 	"INSERT INTO events (session, seq, generation, turn, ts, type, payload) VALUES "
-	"(1, 1, 1, 1, 981173106789, 10, '{}'), (1, 2, 2, 2, 981173109000, 1, '{}')";
+	"(1, 1, 1, 1, 981173106789, 10, '{}'), (1, 2, 2, 2, 981173109000, 1, '{}');"
+	"INSERT INTO event_index SELECT session, seq, row FROM events";
 
-/* OPS-2: each view answers its question, with names and ISO times. */
+/* As a worker leaves it for a moment under load: the second event is without an entry. */
+static const char lags[] =
+	"DELETE FROM event_index WHERE seq = 2; INSERT INTO event_lag VALUES (1, 2)";
+
+/* OPS-2: each view answers its question, with names and ISO times; also of events that have no
+ * entry in the index yet. */
 START_TEST(the_views_read_well)
 {
 	static const struct {
@@ -355,6 +361,8 @@ START_TEST(the_views_read_well)
 	sqlite3 *plain;
 
 	run(db_handle(db), sample);
+	if (_i == 1)
+		run(db_handle(db), lags);
 	plain = open_plain(SQLITE_OPEN_READONLY);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		ck_assert_str_eq(value(plain, cases[i].sql), cases[i].want);
@@ -376,29 +384,54 @@ static sqlite3_stmt *plan(struct db *db, const char *sql)
 	return st;
 }
 
+#define MAX_STEPS 64
+
+/* Of steps of a plan, in their order: whether one sorts what event_lag (l) is asked for, which is
+ * at most LIMIT_INDEX_LAG events or so of a session. All else must come in its order. */
+struct sorting {
+	int lagging[MAX_STEPS]; /* ids of what has such steps */
+	int n;
+};
+
+static bool sorts_what_lags(struct sorting *s, sqlite3_stmt *st)
+{
+	const char *step = (const char *)sqlite3_column_text(st, 3);
+	int parent = sqlite3_column_int(st, 1);
+
+	if (strcmp(step, "SEARCH l USING INTEGER PRIMARY KEY (rowid=?)") == 0) {
+		ck_assert_int_lt(s->n, MAX_STEPS);
+		s->lagging[s->n++] = parent;
+	}
+	for (int i = 0; i < s->n; i++) {
+		if (s->lagging[i] == parent && strcmp(step, "USE TEMP B-TREE FOR ORDER BY") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* What an operator lists often must not walk the table of events. */
 START_TEST(reads_of_one_session_use_an_index)
 {
-	static const enum sql reads[] = {SQL_SESSION_BY_ID,  SQL_TURN_LAST,
-					 SQL_MESSAGES_PAGE,  SQL_LAST_SEQ,
-					 SQL_EVENT_AT,	     SQL_EVENTS_AFTER,
-					 SQL_HISTORY,	     SQL_SESSIONS_PAGE,
-					 SQL_KEEP_KEYS,	     SQL_KEEP_NEXT_TURN,
-					 SQL_KEEP_OLDEST,    SQL_KEEP_FOLD_EVENTS,
-					 SQL_KEEP_EVENTS_OF, SQL_KEEP_TURNS_OF,
-					 SQL_TURN_ENDS_AT,   SQL_KEEP_NEXT_REMOVED,
-					 SQL_QUEUE,	     SQL_STEPS,
-					 SQL_MESSAGE_ROW,    SQL_MESSAGE_OF_TURN,
-					 SQL_PROMPT,	     SQL_KEY};
+	static const enum sql reads[] = {
+		SQL_SESSION_BY_ID,  SQL_TURN_LAST,	   SQL_MESSAGES_PAGE, SQL_LAST_SEQ,
+		SQL_EVENT_AT,	    SQL_EVENTS_AFTER,	   SQL_HISTORY,	      SQL_SESSIONS_PAGE,
+		SQL_KEEP_KEYS,	    SQL_KEEP_NEXT_TURN,	   SQL_KEEP_OLDEST,   SQL_KEEP_FOLD_EVENTS,
+		SQL_KEEP_EVENTS_OF, SQL_KEEP_TURNS_OF,	   SQL_KEEP_INDEX_OF, SQL_KEEP_FOLD_INDEX,
+		SQL_LAG_INDEX,	    SQL_LAG_DELETE,	   SQL_RUN_TAKE,      SQL_RUN_RESTART,
+		SQL_TURN_ENDS_AT,   SQL_KEEP_NEXT_REMOVED, SQL_QUEUE,	      SQL_STEPS,
+		SQL_MESSAGE_ROW,    SQL_MESSAGE_OF_TURN,   SQL_PROMPT,	      SQL_KEY};
 	struct db *db = open_ours(true);
 
 	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
 		const char *sql = sqlite3_sql(db_stmt(db, reads[i]));
 		sqlite3_stmt *st = plan(db, sql);
+		struct sorting sorting = {.n = 0};
 
 		while (sqlite3_step(st) == SQLITE_ROW) {
 			const char *step = (const char *)sqlite3_column_text(st, 3);
 
+			if (sorts_what_lags(&sorting, st) || strcmp(step, "SCAN CONSTANT ROW") == 0)
+				continue;
 			ck_assert_msg(!strstr(step, "SCAN"), "%s: %s", sql, step);
 			ck_assert_msg(!strstr(step, "TEMP B-TREE"), "%s: %s", sql, step);
 		}
@@ -431,10 +464,13 @@ START_TEST(what_operators_ask_uses_an_index)
 	struct db *db = open_ours(true);
 	const char *sql = asked[_i];
 	sqlite3_stmt *st = plan(db, sql);
+	struct sorting sorting = {.n = 0};
 
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		const char *step = (const char *)sqlite3_column_text(st, 3);
 
+		if (sorts_what_lags(&sorting, st))
+			continue;
 		/* v_usage is what its groups came to */
 		if (strncmp(step, "SCAN", 4) == 0 && strcmp(step, "SCAN v_usage") != 0)
 			ck_assert_msg(strstr(step, "USING"), "%s: %s", sql, step);
@@ -577,7 +613,7 @@ int main(void)
 	tcase_add_test(tc, a_checkpoint_says_whether_anything_is_left);
 	tcase_add_test(tc, a_reader_reads_while_another_writes);
 	tcase_add_test(tc, the_log_can_be_copied_while_it_is_open);
-	tcase_add_test(tc, the_views_read_well);
+	tcase_add_loop_test(tc, the_views_read_well, 0, 2);
 	tcase_add_test(tc, a_read_that_can_not_begin_is_told);
 	tcase_add_test(tc, an_event_that_is_damaged_is_told);
 	tcase_add_test(tc, a_text_that_is_not_utf8_hides_no_session);

@@ -14,6 +14,7 @@
 
 #include "chatd/store/queries.h"
 #include "common/limits.h"
+#include "tests/unit/store/index_sql.h"
 
 #define NOW  1000000000000L
 #define DAY  86400000L
@@ -34,10 +35,14 @@ static void set_up(void)
 	keep = retention_new();
 }
 
+static int64_t number(const char *sql);
+
 static void tear_down(void)
 {
 	char cmd[64];
 
+	/* whatever went, went from both (DUR-3) */
+	ck_assert_int_eq(number(INDEX_FAULTS), 0);
 	retention_free(keep);
 	db_close(db);
 	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
@@ -100,6 +105,9 @@ static void add_turn(int session, int64_t age, int n, int bytes)
 	    "'{\"content\":\"' || hex(zeroblob(%d)) || '\"}' FROM n, turns t "
 	    "WHERE t.row = (SELECT max(row) FROM turns)",
 	    n - 1, bytes / 2);
+	run("INSERT INTO event_index SELECT session, seq, row FROM events ORDER BY row DESC "
+	    "LIMIT %d",
+	    n);
 }
 
 static const struct retention_policy days = {.keep_deltas_ms = DAY};
@@ -290,6 +298,27 @@ START_TEST(a_cursor_into_a_half_folded_turn_is_served_exactly)
 	ck_assert_uint_eq(count, ROWS - 1);
 	ck_assert_str_eq(cursor(1, 2 * ROWS, &count), "");
 	ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+/* OPS-3, SDC-6: what a worker left without entries when the session was removed goes with it. */
+START_TEST(events_without_entries_go_with_their_session)
+{
+	static const struct retention_policy p = {.removed_keep_ms = 1000};
+
+	add_session(1, 0, "idle");
+	add_turn(1, 0, ROWS + 5, 10);
+	run("DELETE FROM event_index WHERE seq > %d", ROWS - 10);
+	run("INSERT INTO event_lag VALUES (1, 1)");
+	run("UPDATE sessions SET removed_at = 1, generation = generation + 1");
+	add_session(2, 0, "processing");
+	add_turn(2, 0, 5, 10);
+	run("DELETE FROM event_index WHERE session = 2");
+	run("INSERT INTO event_lag SELECT 2, min(row) FROM events WHERE session = 2");
+	round_of(&p);
+	ck_assert_int_eq(number("SELECT count(*) FROM events WHERE session = 1"), 0);
+	ck_assert_int_eq(number("SELECT group_concat(session) FROM event_lag"), 2);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_places"), 5); /* the other's */
 }
 END_TEST
 
@@ -490,6 +519,7 @@ int main(void)
 	tcase_add_test(tc, who_has_everything_needs_nothing_of_a_folded_session);
 	tcase_add_test(tc, a_cursor_into_a_half_folded_turn_is_served_exactly);
 	tcase_add_test(tc, old_sessions_go_with_all_their_rows);
+	tcase_add_test(tc, events_without_entries_go_with_their_session);
 	tcase_add_test(tc, what_was_deleted_goes_first_and_bit_by_bit);
 	tcase_add_test(tc, beyond_max_size_the_oldest_go);
 	tcase_add_test(tc, the_file_shrinks);
