@@ -145,8 +145,11 @@ static int index_tail(struct db *db, struct log_session *s, bool streams)
 	if (held < 0)
 		return sqlite3_extended_errcode(db_handle(db));
 	if (held == 0) {
+		/* removed after events of the same transaction: who takes it out must find them */
+		if (t->n > 0 && !t->has_lag)
+			rc = run(db, SQL_LAG_INSERT, s->row, t->at[0].row, 0);
 		know_nothing(t);
-		return SQLITE_OK;
+		return rc;
 	}
 	if (!t->is_known)
 		rc = run(db, SQL_LAG_INDEX, s->row, 0, 0);
@@ -190,7 +193,8 @@ int event_index_add(struct event_index *x, struct db *db, struct log_session *s,
 void event_index_settle(struct event_index *x, struct log_session *s, uint64_t generation)
 {
 	touch(x, s);
-	s->tail.generation = generation;
+	if (generation > s->tail.generation)
+		s->tail.generation = generation;
 	s->tail.must_settle = true;
 }
 

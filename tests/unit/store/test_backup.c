@@ -312,7 +312,8 @@ START_TEST(a_large_old_file_is_migrated_and_left_as_it_is)
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
 		run_on_view(db, "DROP VIEW", views[i], "");
 	run(db, "DROP VIEW event_places; DROP VIEW events_lagging; DROP TABLE event_index; DROP "
-		"TABLE event_lag; CREATE UNIQUE INDEX events_by_session ON events (session, seq)");
+		"TABLE event_lag; DROP INDEX sessions_by_run; CREATE UNIQUE INDEX "
+		"events_by_session ON events (session, seq)");
 	run(db, "DROP INDEX turns_by_start; DROP INDEX turns_by_day; DROP INDEX turns_to_fold; "
 		"DROP INDEX sessions_by_age; DROP INDEX sessions_removed; "
 		"ALTER TABLE turns DROP COLUMN folded; ALTER TABLE turns DROP COLUMN traceparent; "
