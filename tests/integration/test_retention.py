@@ -148,6 +148,8 @@ def widen(t, session, n):
                "seq, generation, turn, ts, type, payload) SELECT session, 1000 + i, generation, row, 1, 2, "
                "'{\"content\":\"some words\"}' FROM n, turns WHERE session = (SELECT row FROM sessions WHERE id = ?2)",
                (n, session))
+    db.execute("INSERT INTO event_index SELECT session, seq, row FROM events WHERE seq > 1000 AND session = (SELECT row "
+               "FROM sessions WHERE id = ?)", (session,))
     db.close()
 
 
@@ -190,7 +192,7 @@ def test_a_huge_session_is_deleted_bit_by_bit(up):
         t.wait_ready()
         is_gone()
         until(lambda: left("turns") == 0, "it is empty", 60)
-        tap.eq((left(), left("messages")), (0, 0), "events, messages")
+        tap.eq((left(), left("event_index"), left("event_lag"), left("messages")), (0, 0, 0, 0), "events, messages")
         is_gone()
         again = t.call("POST", "/v1/messages", {"content": "secret"}, headers=key)
         tap.eq((again.status, again.json()), (202, first.json()), "the same POST once more")
@@ -223,7 +225,7 @@ def take_over(up, version):
     tap.eq(old.execute("PRAGMA user_version").fetchone(), (version,), "version before")
     old.close()
     with Stack(up, db=path, chatd="[retention]\nkeep_deltas = 0\n") as t:
-        tap.eq(t.log.one("PRAGMA user_version"), 3, "version")
+        tap.eq(t.log.one("PRAGMA user_version"), 4, "version")
         tap.eq(t.log.one("PRAGMA auto_vacuum"), 2, "auto_vacuum")
         for name, n in counts.items():
             tap.eq(t.log.one(f"SELECT count(*) FROM {name} WHERE session IN (SELECT row FROM sessions WHERE "
@@ -233,7 +235,7 @@ def take_over(up, version):
             tap.eq([tuple(r)[:len(rows[0])] for r in new] if rows else new, rows, name)  # columns may be added
         tap.eq(t.log.one("PRAGMA integrity_check"), "ok", "integrity_check")
         clean(t)
-        assert f"db.migrated from={version} to=3" in t.chatd.log(whole=True), "it is not said"
+        assert f"db.migrated from={version} to=4" in t.chatd.log(whole=True), "it is not said"
         tap.eq(sorted(s["id"] for s in t.call("GET", "/v1/sessions").json()["sessions"]), sorted(sessions), "sessions")
         waiting = t.log.one("SELECT session_id FROM v_open_prompts")
         tap.eq(t.snapshot(waiting)["state"], "waiting", "the one that waits")
@@ -255,6 +257,11 @@ def test_a_log_of_version_1_is_taken_over(up):
 def test_a_log_of_version_2_is_taken_over(up):
     """OPS-6, OPS-2, OPS-3: the same, with turns that are folded and a session that is being removed."""
     take_over(up, 2)
+
+
+def test_a_log_of_version_3_is_taken_over(up):
+    """OPS-6, OPS-2, DUR-3: the same; each event is found by its entry in the index."""
+    take_over(up, 3)
 
 
 if __name__ == "__main__":

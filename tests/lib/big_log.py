@@ -63,6 +63,7 @@ def make(path, events, now=None):
                ELSE '{"content":"' || (SELECT text FROM words w WHERE w.k = e.k) || '"}' END
         FROM e WHERE t < :turns""", count=-(-turns // INTERLEAVED) * INTERLEAVED * PER_TURN, sessions=sessions,
         turns=turns, beside=INTERLEAVED, **age)
+    db.execute("INSERT INTO event_index SELECT session, seq, row FROM events ORDER BY session, seq")
     db.execute("COMMIT")
     db.execute("PRAGMA journal_mode = WAL")
     made = tuple(db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("sessions", "turns", "events"))
