@@ -1,7 +1,7 @@
 /*
  * verify.c - `chatctl verify`: is the log what it says it is? The whole of it, once.
  *
- *	the file		integrity_check, foreign keys, events of nobody
+ *	the file		integrity_check, foreign keys, events of nobody, where events lie
  *	each session		verify_session.c: seqs, generations, its row
  *	each turn		verify_turn.c: the fold of its events against answer, calls, prompts
  *
@@ -78,6 +78,63 @@ static void check_owners(struct verify *v)
 			(long long)sqlite3_column_int64(st, 0));
 }
 
+/* Entries that lead to no event of theirs. */
+static void check_entries(struct verify *v)
+{
+	auto_stmt sqlite3_stmt *st = log_reader_query(
+		&v->log,
+		"SELECT p.session, p.seq, p.event, e.row IS NULL FROM event_index p "
+		"LEFT JOIN events e ON e.row = p.event "
+		"WHERE e.row IS NULL OR e.session <> p.session OR e.seq <> p.seq",
+		"");
+
+	while (log_reader_step(&v->log, st))
+		finding(&v->findings, (struct place){NULL, NULL, sqlite3_column_int64(st, 1)},
+			sqlite3_column_int(st, 3)
+				? "the index of session row %lld names event row %lld, which is "
+				  "not there"
+				: "the index of session row %lld names event row %lld, which is "
+				  "another event",
+			(long long)sqlite3_column_int64(st, 0),
+			(long long)sqlite3_column_int64(st, 2));
+}
+
+/* Events that nobody is shown, as no entry leads to them nor event_lag. */
+static void check_indexed(struct verify *v)
+{
+	auto_stmt sqlite3_stmt *st = log_reader_query(
+		&v->log,
+		"SELECT e.session, e.seq, e.row, i.event IS NOT NULL FROM events e "
+		"LEFT JOIN event_index i ON i.session = e.session AND i.seq = e.seq "
+		"WHERE i.event IS NOT e.row AND NOT (i.event IS NULL AND EXISTS "
+		"(SELECT 1 FROM events_lagging l WHERE l.session = e.session AND l.event = e.row))",
+		"");
+
+	while (log_reader_step(&v->log, st))
+		finding(&v->findings, (struct place){NULL, NULL, sqlite3_column_int64(st, 1)},
+			sqlite3_column_int(st, 3)
+				? "event row %lld of session row %lld has a seq that the index "
+				  "knows of another event"
+				: "event row %lld of session row %lld is not in the index",
+			(long long)sqlite3_column_int64(st, 2),
+			(long long)sqlite3_column_int64(st, 0));
+}
+
+/* Where each event lies, by the order of events. If each has its place, and there are no more
+ * places than events, no entry can lead elsewhere: else they are gone through too, by session. */
+static void check_index(struct verify *v)
+{
+	uint64_t before = v->findings.count;
+
+	check_indexed(v);
+	if (v->findings.count > before ||
+	    log_reader_int(&v->log, 0,
+			   "SELECT (SELECT count(*) FROM event_places) <> "
+			   "(SELECT count(*) FROM events)",
+			   "") != 0)
+		check_entries(v);
+}
+
 static void check_sessions(struct verify *v)
 {
 	uint64_t shown = 0;
@@ -134,6 +191,7 @@ int verify_main(struct ctl *c, int argc, char **argv)
 		show(&v, "the file");
 		check_file(&v);
 		check_owners(&v);
+		check_index(&v);
 		check_sessions(&v);
 		show(&v, "all");
 	}

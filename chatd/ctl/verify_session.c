@@ -70,7 +70,9 @@ static int64_t check_seqs(struct verify *v, const struct verify_session *s)
 		int64_t g = sqlite3_column_int64(st, 1);
 
 		v->events++;
-		if (seq != last + 1)
+		if (seq == last)
+			finding(&v->findings, in(s, seq), "two events have this seq");
+		else if (seq != last + 1)
 			check_hole(v, s, &folded, last + 1, seq - 1);
 		if (g < generation)
 			finding(&v->findings, in(s, seq), "generation %lld after %lld",

@@ -18,6 +18,9 @@ from lib.upstream import Upstream
 FIRST = "(SELECT row FROM turns WHERE state = 'done' ORDER BY row LIMIT 1)"
 SESSION = f"(SELECT session FROM turns WHERE row = {FIRST})"
 
+LAGS = (f"INSERT OR REPLACE INTO event_lag SELECT session, min(row) FROM events WHERE session = {SESSION}; DELETE FROM "
+        f"event_index WHERE session = {SESSION} AND seq > 6")
+
 # what is done to a copy, what is said of it
 DAMAGE = [
     ("an event is missing", f"DELETE FROM events WHERE session = {SESSION} AND seq = 4", "event.* missing"),
@@ -76,6 +79,24 @@ DAMAGE = [
     ("a turn waits for nobody", "DELETE FROM prompts WHERE state = 'open'", "waits for nobody"),
     ("a message belongs to no turn", f"PRAGMA foreign_keys = OFF; UPDATE messages SET turn = 9999 WHERE turn = {FIRST}",
      "foreign key"),
+    ("an event is not in the index", f"DELETE FROM event_index WHERE session = {SESSION} AND seq = 4",
+     "event row [0-9]+ of session row [0-9]+ is not in the index"),
+    ("the last event is not in the index", f"DELETE FROM event_index WHERE session = {SESSION} AND seq = (SELECT "
+     f"last_seq FROM sessions WHERE row = {SESSION})", "is not in the index"),
+    ("an entry leads nowhere", f"DELETE FROM events WHERE session = {SESSION} AND seq = 4",
+     "names event row [0-9]+, which is not there"),
+    ("an entry leads nowhere, of a seq that there never was", f"INSERT INTO event_index VALUES ({SESSION}, 9999, 9999)",
+     "names event row 9999, which is not there"),
+    ("an entry leads to another session's event", f"UPDATE event_index SET event = (SELECT min(row) FROM events WHERE "
+     f"session <> {SESSION}) WHERE session = {SESSION} AND seq = 4", "which is another event"),
+    ("an entry leads to another seq", f"UPDATE event_index SET event = event + 1 WHERE session = {SESSION} AND seq = 4",
+     "which is another event"),
+    ("a seq is there twice", "INSERT INTO events (session, seq, generation, turn, ts, type, payload) SELECT session, "
+     f"seq, generation, turn, ts, type, payload FROM events WHERE session = {SESSION} AND seq = 4",
+     "has a seq that the index knows of another event"),
+    ("a seq is there twice, both without an entry", f"{LAGS}; INSERT INTO events (session, seq, generation, turn, ts, "
+     "type, payload) SELECT session, seq, generation, turn, ts, type, payload FROM events WHERE session = "
+     f"{SESSION} AND seq = 8", "two events have this seq"),
     ("turn_resumed keeps what was not there", "UPDATE events SET payload = json_set(payload, '$.content', 'lies') WHERE "
      "type = 14", "turn_resumed keeps"),
     ("turn_resumed keeps a part of a step", "UPDATE events SET payload = json_set(payload, '$.content', 'Le') WHERE "
@@ -188,8 +209,7 @@ def test_a_torn_page_is_found(folder, sound):
     """OPS-1, DUR-9"""
     path = damaged(folder, sound, "CREATE TABLE x (a); INSERT INTO x VALUES (1)")
     db = sqlite3.connect(path)
-    page = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events_by_session' OR tbl_name = 'events' AND "
-                      "type = 'index'").fetchone()[0]
+    page = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'event_index'").fetchone()[0]
     size = db.execute("PRAGMA page_size").fetchone()[0]
     db.close()
     with open(path, "r+b") as f:
@@ -202,18 +222,27 @@ def test_a_torn_page_is_found(folder, sound):
 
 def test_a_folded_turn_is_no_hole(folder, sound):
     """OPS-3, DUR-3"""
+    entries = f"DELETE FROM event_index WHERE session = {SESSION} AND event NOT IN (SELECT row FROM events)"
     gone = f"DELETE FROM events WHERE turn = {FIRST}"
-    path = damaged(folder, sound, gone + f"; UPDATE turns SET folded = 2 WHERE row = {FIRST}")
+    path = damaged(folder, sound, gone + f"; {entries}; UPDATE turns SET folded = 2 WHERE row = {FIRST}")
     tap.eq(verify(path)[::2], (0, ""), verify(path)[1])
-    path = damaged(folder, sound, gone + f" AND seq < 4; UPDATE turns SET folded = 1 WHERE row = {FIRST}")
+    path = damaged(folder, sound, gone + f" AND seq < 4; {entries}; UPDATE turns SET folded = 1 WHERE row = {FIRST}")
     tap.eq(verify(path)[::2], (0, ""), verify(path)[1])
-    said = verify(damaged(folder, sound, gone))[1]
+    said = verify(damaged(folder, sound, gone + "; " + entries))[1]
     assert "has no events" in said and "are missing" in said, said
     said = verify(damaged(folder, sound, f"UPDATE turns SET folded = 2 WHERE row = {FIRST}"))[1]
     assert "it is folded, and has events" in said, said
     said = verify(damaged(folder, sound, f"DELETE FROM messages WHERE turn = {FIRST}; " + gone +
-                          f"; UPDATE turns SET folded = 2 WHERE row = {FIRST}"))[1]
+                          f"; {entries}; UPDATE turns SET folded = 2 WHERE row = {FIRST}"))[1]
     assert "answer is missing" in said, said
+
+
+def test_events_without_entries_are_no_finding(folder, sound):
+    """DUR-3: as a worker leaves them for a moment under load: event_lag says so, and all are found."""
+    path = damaged(folder, sound, LAGS)
+    tap.eq(verify(path), (0, "clean: 2 sessions, 4 turns, %d events\n" % count(sound), ""), "verify")
+    path = damaged(folder, sound, LAGS + "; DELETE FROM event_lag")
+    assert "is not in the index" in verify(path)[1], verify(path)
 
 
 def test_what_can_not_be_read_is_no_finding(folder, sound):
