@@ -27,6 +27,7 @@
 #include "streamerd/outage.h"
 #include "streamerd/pace.h"
 #include "streamerd/shared.h"
+#include "streamerd/socket_set.h"
 #include "streamerd/stats.h"
 #include "streamerd/viewer.h"
 
@@ -50,6 +51,7 @@ struct hub {
 	TAILQ_HEAD(, feed) empty;	 /* without viewers, oldest first */
 	TAILQ_HEAD(, feed) cached;	 /* that keep a snapshot, oldest first */
 	TAILQ_HEAD(, feed) troubled;	 /* not live, or somebody is still to be told that it is */
+	struct socket_set sockets;	 /* of viewers */
 	struct pace pace;		 /* crowded ones, that wait to be marked */
 	struct event *pass_ev, *tick_ev; /* owned */
 	struct viewer_list slots[SLOTS]; /* the wheel */
@@ -222,6 +224,7 @@ struct hub *hub_new(struct event_base *base, void (*ended)(void *arg, int fd), v
 	TAILQ_INIT(&h->troubled);
 	for (int i = 0; i < SLOTS; i++)
 		TAILQ_INIT(&h->slots[i]);
+	socket_set_init(&h->sockets, base, viewer_on_socket);
 	pace_init(&h->pace, base, on_pause_over, h);
 	h->bundles = bundles_new(h);
 	h->pass_ev = event_new(base, -1, 0, on_pass, h);
@@ -260,6 +263,7 @@ void hub_free(struct hub *h)
 	bundles_free(h->bundles);
 	REQUIRE(h->n_counted == 0);
 	pace_fini(&h->pace);
+	socket_set_fini(&h->sockets);
 	event_free(h->pass_ev);
 	event_free(h->tick_ev);
 	free(h);
@@ -352,6 +356,11 @@ void hub_on_event(struct hub *h, const struct msg_event *e)
 struct event_base *hub_base(const struct hub *h)
 {
 	return h->base;
+}
+
+struct socket_set *hub_sockets(struct hub *h)
+{
+	return &h->sockets;
 }
 
 struct backend *hub_backend(const struct hub *h)

@@ -25,6 +25,7 @@ struct bundles;
 struct feed;
 struct hub;
 struct join;
+struct socket_set;
 
 /* Why a viewer's stream ends. */
 enum viewer_end {
@@ -77,6 +78,7 @@ void hub_on_activity(struct hub *h, const struct msg_activity *a);
 /* --- for feeds and viewers --- */
 struct viewer;
 struct event_base *hub_base(const struct hub *h);
+struct socket_set *hub_sockets(struct hub *h); /* of its viewers */
 struct backend *hub_backend(const struct hub *h);
 void hub_mark(struct hub *h, struct feed *f); /* settle it at the end of this pass */
 /* An event of so many bytes has come for f: the same, or a little later if it is crowded (pace.h).

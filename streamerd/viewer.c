@@ -4,14 +4,14 @@
  *	          feed has more                socket full
  *	AT END  ----------------->  SENDING  --------------->  BLOCKED
  *	   ^                         |  ^  |                      |
- *	   +---- all of it sent -----+  |  |      EV_WRITE        |
+ *	   +---- all of it sent -----+  |  |      writable        |
  *	                                |  +<---------------------+
  *	   the tail has moved on        v
  *	                             WAITING for a replay page or a snapshot (the feed wakes it)
  *
  * Every state but BLOCKED is derived: a viewer that is not blocked is pushed whenever its feed is
  * settled, and finds out where it stands. A blocked one is on a list of its own and not even looked
- *at until its socket takes more or LIMIT_VIEWER_STALL_MS have passed: slow peers cost the others
+ * at until its socket takes more or LIMIT_VIEWER_STALL_MS have passed: slow peers cost the others
  * nothing.
  *
  * Frames follow from the stored row alone, so half a frame that was sent from the tail is
@@ -31,19 +31,9 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/require.h"
+#include "streamerd/socket_set.h"
 #include "streamerd/sse.h"
 #include "streamerd/stats.h"
-
-static void on_socket(evutil_socket_t fd, short what, void *arg);
-
-static void listen_for(struct viewer *v, short what)
-{
-	if (event_initialized(&v->ev))
-		(void)event_del(&v->ev);
-	(void)event_assign(&v->ev, hub_base(v->feed->hub), v->fd, (short)(what | EV_PERSIST),
-			   on_socket, v);
-	(void)event_add(&v->ev, NULL);
-}
 
 static void set_blocked(struct viewer *v, bool blocked)
 {
@@ -54,7 +44,8 @@ static void set_blocked(struct viewer *v, bool blocked)
 	TAILQ_REMOVE(v->blocked ? &f->blocked : &f->viewers, v, link);
 	v->blocked = blocked;
 	TAILQ_INSERT_TAIL(blocked ? &f->blocked : &f->viewers, v, link);
-	listen_for(v, blocked ? EV_READ | EV_WRITE : EV_READ);
+	v->progress = (uint32_t)clock_mono_ms();
+	socket_set_want_write(hub_sockets(f->hub), v->fd, v, blocked);
 }
 
 static void count_end(enum viewer_end why)
@@ -101,7 +92,7 @@ void viewer_end(struct viewer *v, enum viewer_end why)
 {
 	struct feed *f = v->feed;
 
-	(void)event_del(&v->ev);
+	socket_set_remove(hub_sockets(f->hub), v->fd, v);
 	viewer_close(v->fd, why, f->session_id.p);
 	(void)block_unref(v->block);
 	TAILQ_REMOVE(v->blocked ? &f->blocked : &f->viewers, v, link);
@@ -128,7 +119,8 @@ static ssize_t sent(struct viewer *v, ssize_t n)
 		return -1;
 	stats->writes++;
 	stats->bytes_out += (uint64_t)n;
-	v->progress = clock_mono_ms();
+	if (v->blocked)
+		v->progress = (uint32_t)clock_mono_ms();
 	return n;
 }
 
@@ -273,7 +265,7 @@ void viewer_heartbeat(struct viewer *v, int64_t now)
 	ssize_t n;
 
 	if (v->blocked) {
-		if (now - v->progress >= LIMIT_VIEWER_STALL_MS)
+		if ((uint32_t)now - v->progress >= LIMIT_VIEWER_STALL_MS)
 			viewer_end(v, VIEWER_STALLED);
 		return;
 	}
@@ -291,21 +283,21 @@ void viewer_heartbeat(struct viewer *v, int64_t now)
 	set_blocked(v, true);
 }
 
-static void on_socket(evutil_socket_t fd, short what, void *arg)
+void viewer_on_socket(void *viewer, bool can_read, bool can_write)
 {
-	struct viewer *v = arg;
+	struct viewer *v = viewer;
 	char waste[4096];
 
-	if (what & EV_READ) {
+	if (can_read) {
 		/* a viewer has nothing to say: 0 is its leaving, anything else is thrown away */
-		ssize_t n = recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
+		ssize_t n = recv(v->fd, waste, sizeof(waste), MSG_DONTWAIT);
 
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 			viewer_end(v, VIEWER_LEFT);
 			return;
 		}
 	}
-	if (what & EV_WRITE)
+	if (can_write)
 		viewer_push(v);
 }
 
@@ -326,10 +318,12 @@ void viewer_prepare_socket(int fd)
 
 void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_start *start)
 {
+	static struct log_limit lines;
 	struct viewer *v = calloc(1, sizeof(*v));
 	struct iovec iov[2] = {{(void *)(uintptr_t)head.p, head.n}, {NULL, 0}};
 	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 1};
 	ssize_t n;
+	int r;
 
 	REQUIRE(v);
 	v->feed = f;
@@ -341,11 +335,16 @@ void viewer_start(struct feed *f, int fd, struct str head, const struct viewer_s
 	v->off = (uint32_t)start->off;
 	v->generation = start->generation;
 	v->seq = v->since = start->seq;
-	v->progress = clock_mono_ms();
 	TAILQ_INSERT_TAIL(&f->viewers, v, link);
 	hub_viewer_began(f->hub, v);
 	viewer_prepare_socket(fd);
-	listen_for(v, EV_READ);
+	r = socket_set_add(hub_sockets(f->hub), fd, v);
+	if (r < 0) {
+		if (log_allowed(&lines, 1))
+			log_error("viewer.unwatched", "errno=%d", -r);
+		viewer_end(v, VIEWER_LEFT); /* its leaving would not be noticed: it comes back */
+		return;
+	}
 	if (v->block && v->off < v->block->len) { /* an empty block has no data yet */
 		iov[1] = (struct iovec){v->block->data + v->off, v->block->len - v->off};
 		m.msg_iovlen = 2;

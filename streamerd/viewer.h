@@ -8,34 +8,33 @@
  */
 #pragma once
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/list.h"
 #include "streamerd/feed.h"
 #include "streamerd/hub.h"
 
+/* What a pass looks at for each viewer comes first. */
 struct viewer {
-	struct event ev;	       /* owned: the socket, read and, while it is full, write */
-	TAILQ_ENTRY(viewer) link;      /* in feed->viewers, or feed->blocked */
-	TAILQ_ENTRY(viewer) slot_link; /* in the hub's wheel */
-	struct feed *feed;	       /* borrowed: the owner */
-	uint64_t owner;		       /* a count taken */
-	struct block *block;	       /* owned reference: what is being sent; may be NULL */
-	uint64_t generation, seq;      /* without a block: the last event sent whole */
-	uint64_t since;		       /* has every later event as such: its cursor or snapshot */
-	int64_t progress;	       /* when its socket last took something, monotonic ms */
-	uint32_t off;		       /* in block */
-	uint32_t part;		       /* without a block: bytes sent of the event after seq */
-	uint32_t came_at;	       /* feed->asks when it came */
-	int fd;			       /* owned */
+	TAILQ_ENTRY(viewer) link; /* in feed->viewers, or feed->blocked */
+	struct feed *feed;	  /* borrowed: the owner */
+	struct block *block;	  /* owned reference: what is being sent; may be NULL */
+	uint32_t off;		  /* in block */
+	int fd;			  /* owned; in the hub's sockets */
 	uint8_t slot;
 	uint8_t reason;	      /* enum sse_reason: it needs a snapshot because of it */
 	uint8_t comment_left; /* bytes of a heartbeat still to send */
-	bool blocked : 1;     /* the socket is full: waits for EV_WRITE */
+	bool blocked : 1;     /* the socket is full: waits until it is writable */
 	bool until_idle : 1;
-	bool knows_outage : 1; /* was told that its worker is away, and not yet that it is back */
+	bool knows_outage : 1; /* was told that its worker is away, not yet that it is back */
+	uint32_t came_at;      /* feed->asks when it came */
+	uint32_t part;	       /* without a block: bytes sent of the event after seq */
+	uint32_t progress;     /* blocked: since its socket takes nothing, monotonic ms, mod 2^32 */
+	uint64_t generation, seq;      /* without a block: the last event sent whole */
+	uint64_t since;		       /* has every later event as such: its cursor or snapshot */
+	TAILQ_ENTRY(viewer) slot_link; /* in the hub's wheel */
+	uint64_t owner;		       /* a count taken */
 };
 
 struct viewer_start {
@@ -56,6 +55,8 @@ void viewer_notice(struct viewer *v, struct str frame);
 /* Sends what is there for it, as much as its socket takes. May end it. */
 void viewer_push(struct viewer *v);
 void viewer_heartbeat(struct viewer *v, int64_t now); /* may end it */
+/* Of its socket, from the hub's sockets. */
+void viewer_on_socket(void *viewer, bool can_read, bool can_write);
 /* Gives its block back and remembers the place as a cursor. The block must hold events. */
 void viewer_detach(struct viewer *v);
 void viewer_end(struct viewer *v, enum viewer_end why); /* closes and frees */
