@@ -13,10 +13,13 @@
 #include "tests/unit/common/run_case.h"
 #include "tests/unit/streamerd/viewing.h"
 
-#define WRITE_US 20
-#define CROWD	 100 /* so a pass takes twice what makes a crowd */
+#define WRITE_US 200 /* long enough for the loop to turn in a pause, also under valgrind */
+#define CROWD	 100
+#define FEW	 4
 #define PASS_US	 ((int64_t)CROWD * WRITE_US)
-_Static_assert(CROWD *WRITE_US > LIMIT_CROWD_US, "that is a crowd");
+_Static_assert(CROWD *WRITE_US > LIMIT_CROWD_US && CROWD * WRITE_US < LIMIT_CROWD_PAUSE_US,
+	       "that is a crowd, and its pause as long as a pass");
+_Static_assert(FEW *WRITE_US < LIMIT_CROWD_US, "and that is none");
 
 static int64_t passed_us = 1000000;
 static int64_t write_us = WRITE_US;
@@ -107,11 +110,11 @@ START_TEST(events_for_a_crowd_are_gathered_for_as_long_as_the_last_pass_took)
 	emit(v);
 	ck_assert_int_eq(count_events(v, c, CROWD), had);
 	emit(v);
-	passed_us += PASS_US - 1;
+	passed_us += PASS_US * 3 / 4;
 	emit(v);
 	ck_assert_int_eq(count_events(v, c, CROWD), had);
 	ck_assert_uint_eq(stats->writes, writes);
-	passed_us += 1;
+	passed_us += PASS_US / 4;
 	viewing_until(v, is_marked_again, v, "the pause is over");
 	ck_assert_int_eq(count_events(v, c, CROWD), had + 3);
 	ck_assert_uint_eq(stats->writes - writes, CROWD);
@@ -267,17 +270,17 @@ END_TEST
 /* PRC-5: a feed of few viewers is never held */
 START_TEST(few_viewers_wait_for_nothing)
 {
-	struct client c[10] = {0};
-	struct viewing *v = crowd_new(c, 10);
+	struct client c[FEW] = {0};
+	struct viewing *v = crowd_new(c, FEW);
 
 	for (int i = 0; i < 50; i++) {
-		int had = count_events(v, c, 10);
+		int had = count_events(v, c, FEW);
 
 		emit(v);
-		ck_assert_int_eq(count_events(v, c, 10), had + 1);
+		ck_assert_int_eq(count_events(v, c, FEW), had + 1);
 		ck_assert_int_eq(feed_of(v)->pause_until, 0);
 	}
-	crowd_free(v, c, 10);
+	crowd_free(v, c, FEW);
 }
 END_TEST
 
