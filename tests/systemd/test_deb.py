@@ -19,7 +19,7 @@ from test_units import KEY, SAY, TESTS_LOAD, TOKEN
 DEBS = os.environ.get("DEBS", "build/deb")
 ROOT = os.path.abspath(os.environ.get("CLEAN_ROOT", os.path.join(DEBS, "clean")))
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/log/v1.sql")
-SCHEMA = 3  # what this chatd makes of it
+SCHEMA = 4  # what this chatd makes of it
 # what the packages need and what the tests do; installed beforehand, since the machine has no network
 INCLUDE = ("systemd,systemd-sysv,dbus,ca-certificates,libcurl4,libevent-core-2.1-7,libsqlite3-0,libmsgpackc2,"
            "libjansson4,libinih1,libsodium23,libsystemd0,python3,sqlite3,procps,iproute2")
