@@ -151,6 +151,7 @@
 #define LIMIT_INDEX_GROUP	8	/* events of a commit that indexes them at once: reads then find each by its number */
 #define LIMIT_INDEX_LAG		16	/* events of a session that are indexed together: a page is written once for them */
 #define LIMIT_INDEX_LAG_MS	1000	/* ... or so long after the first of them: what comes in that time is looked through */
+#define LIMIT_RECOVER_BATCH	32	/* turns that are taken up before the log is indexed again */
 #define LIMIT_GATE_MS		1000	/* wait for another worker's commit or checkpoint: then the log is stalled */
 #define LIMIT_BUSY_MS		50		/* wait for an operator's lock before trying again later */
 #define LIMIT_LOG_RETRY_MS	200		/* between tries while the log can't be written */
@@ -186,6 +187,7 @@
 #define LIMIT_TAKEOVER_MS	5000		/* a worker waits so long for one of its number that is leaving */
 #define LIMIT_HEARTBEAT_WORKER_MS	2000	/* between two heart-beats of a worker */
 #define LIMIT_WORKER_HANG_MS	20000		/* no heart-beat from a worker: it is killed and replaced */
+#define LIMIT_WORKER_START_MS	600000		/* as that, until it is ready: it may have to migrate a large log */
 
 /* --- tools (chatd/tool) --- */
 #define LIMIT_TOOL_SERVERS     16	 /* [tools NAME] sections: each is a process of every worker */

@@ -16,7 +16,9 @@
  * or after a transaction that failed) the log is asked.
  *
  * Only who may write to the session indexes it (SDC-18). Whoever takes it over, or takes it out,
- * looks into event_lag.
+ * looks into event_lag. A turn that waits may be held by two processes of one generation, if one
+ * was taken for dead: so a row of event_lag goes only if it was put there by the same process, or
+ * if that has begun the run.
  */
 #include "chatd/store/event_index.h"
 
@@ -29,6 +31,7 @@ void event_index_init(struct event_index *x)
 	TAILQ_INIT(&x->touched);
 }
 
+/* now: monotonic ms; 0: it has lagged longer than all others */
 static void set_lagging(struct event_index *x, struct log_session *s, bool lagging, int64_t now)
 {
 	struct log_tail *t = &s->tail;
@@ -38,7 +41,10 @@ static void set_lagging(struct event_index *x, struct log_session *s, bool laggi
 	t->is_lagging = lagging;
 	if (lagging) {
 		t->lags_since = now;
-		TAILQ_INSERT_TAIL(&x->lagging, s, tail.lag_link);
+		if (now)
+			TAILQ_INSERT_TAIL(&x->lagging, s, tail.lag_link);
+		else
+			TAILQ_INSERT_HEAD(&x->lagging, s, tail.lag_link);
 	} else {
 		TAILQ_REMOVE(&x->lagging, s, tail.lag_link);
 	}
@@ -107,6 +113,12 @@ static int holds(struct db *db, const struct log_session *s)
 	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 
+static void own(struct log_tail *t)
+{
+	if (!t->owns)
+		t->owns = t->owns_now = true;
+}
+
 static void know_nothing(struct log_tail *t)
 {
 	t->is_known = t->has_lag = t->must_settle = false;
@@ -156,7 +168,7 @@ static int index_tail(struct db *db, struct log_session *s, bool streams)
 	if (rc == SQLITE_OK)
 		rc = insert_entries(db, s);
 	t->n = 0;
-	if (rc == SQLITE_OK && !streams && (t->has_lag || !t->is_known)) {
+	if (rc == SQLITE_OK && !streams && (t->has_lag || (!t->is_known && t->owns))) {
 		rc = run(db, SQL_LAG_DELETE, s->row, 0, 0);
 		t->has_lag = false;
 	}
@@ -166,10 +178,35 @@ static int index_tail(struct db *db, struct log_session *s, bool streams)
 
 /* --- a transaction --- */
 
-bool event_index_is_next(struct event_index *x, struct log_session *s, uint64_t seq)
+/* The last seq that the log has of s, at least *ret. */
+static int ask_last_seq(struct db *db, const struct log_session *s, uint64_t *ret)
 {
+	sqlite3_stmt *st = db_stmt(db, SQL_LAST_SEQ);
+	int rc;
+
+	if (!st)
+		return sqlite3_extended_errcode(db_handle(db));
+	(void)sqlite3_bind_int64(st, 1, s->row);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW && (uint64_t)sqlite3_column_int64(st, 0) > *ret)
+		*ret = (uint64_t)sqlite3_column_int64(st, 0);
+	(void)sqlite3_reset(st); /* its error is rc */
+	return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+int event_index_is_next(struct event_index *x, struct db *db, struct log_session *s, uint64_t seq,
+			bool *ret)
+{
+	struct log_tail *t = &s->tail;
+	/* who lags or has asked is alone: another one asks, and finds what is written here */
+	bool ask = !t->has_lag && t->n == 0;
+	int rc = SQLITE_OK;
+
 	touch(x, s);
-	return seq > s->tail.last_seq;
+	if (ask)
+		rc = ask_last_seq(db, s, &t->last_seq);
+	*ret = seq > t->last_seq;
+	return rc;
 }
 
 int event_index_add(struct event_index *x, struct db *db, struct log_session *s,
@@ -183,19 +220,22 @@ int event_index_add(struct event_index *x, struct db *db, struct log_session *s,
 	t->last_seq = seq;
 	if (t->n == LIMIT_INDEX_LAG)
 		rc = index_tail(db, s, t->is_known);
-	if (t->n > 0 && seq != t->at[t->n - 1].seq + 1)
-		know_nothing(t); /* somebody else has written in between */
+	if (rc != SQLITE_OK)
+		return rc;
 	t->at[t->n].seq = seq;
 	t->at[t->n++].row = row;
 	return rc;
 }
 
-void event_index_settle(struct event_index *x, struct log_session *s, uint64_t generation)
+void event_index_settle(struct event_index *x, struct log_session *s, uint64_t generation,
+			bool begins_run)
 {
 	touch(x, s);
 	if (generation > s->tail.generation)
 		s->tail.generation = generation;
 	s->tail.must_settle = true;
+	if (begins_run)
+		own(&s->tail);
 }
 
 /* Sessions that began together are not all indexed in the same moment. */
@@ -222,6 +262,7 @@ static int lag(struct event_index *x, struct db *db, struct log_session *s)
 	if (!t->has_lag) {
 		rc = run(db, SQL_LAG_INSERT, s->row, t->at[0].row, 0);
 		t->has_lag = true;
+		own(t);
 		return rc;
 	}
 	if (t->n < LIMIT_INDEX_LAG && !is_its_turn(s))
@@ -257,7 +298,7 @@ void event_index_committed(struct event_index *x, int64_t now)
 
 	while ((s = TAILQ_FIRST(&x->touched))) {
 		untouch(x, s);
-		s->tail.must_settle = false;
+		s->tail.must_settle = s->tail.owns_now = false;
 		set_lagging(x, s, s->tail.has_lag, now);
 	}
 }
@@ -269,6 +310,8 @@ void event_index_failed(struct event_index *x)
 	while ((s = TAILQ_FIRST(&x->touched))) {
 		untouch(x, s);
 		know_nothing(&s->tail);
+		if (s->tail.owns_now)
+			s->tail.owns = s->tail.owns_now = false;
 		/* one that is new in it has no row to speak of */
 		set_lagging(x, s, s->committed > 0, 0);
 	}
@@ -295,6 +338,10 @@ int event_index_catch_up(struct db *db)
 	if (rc != SQLITE_OK)
 		return rc;
 	rc = run(db, SQL_LAG_INDEX_ALL, 0, 0, 0);
+	if (rc == SQLITE_OK)
+		rc = run(db, SQL_LAG_DELETE_IDLE, 0, 0, 0);
+	if (rc == SQLITE_OK)
+		rc = run(db, SQL_LAG_ADVANCE, 0, 0, 0);
 	if (rc == SQLITE_OK)
 		rc = run(db, SQL_COMMIT, 0, 0, 0);
 	if (rc != SQLITE_OK)

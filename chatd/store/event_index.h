@@ -31,10 +31,12 @@ struct log_tail {
 	bool is_lagging, is_touched;
 	bool is_known; /* at[] is all that is not indexed, and has_lag is right */
 	bool has_lag;  /* event_lag has the session */
-	bool must_settle;
-	uint64_t generation; /* of the run that wrote last */
-	uint64_t last_seq;   /* of the transaction that runs, or committed */
-	int64_t lags_since;  /* monotonic ms */
+	/* nobody else has its generation: this process began the run, or put it into event_lag */
+	bool owns;
+	bool must_settle, owns_now; /* said by the transaction that runs */
+	uint64_t generation;	    /* of the run that wrote last */
+	uint64_t last_seq;	    /* of the transaction that runs, or committed */
+	int64_t lags_since;	    /* monotonic ms */
 	unsigned n;
 	struct {
 		uint64_t seq;
@@ -56,14 +58,19 @@ void event_index_fini(struct event_index *x);
 /* What a dead process left is indexed, in a transaction of its own. Inside the gate. */
 int event_index_catch_up(struct db *db);
 
-/* Whether s has no event yet with that seq or a later one, as far as this process has written them:
- * no index says so at the insert. Who has the generation is alone with it. */
-bool event_index_is_next(struct event_index *x, struct log_session *s, uint64_t seq);
+/*
+ * DUR-3: whether s has no event yet with that seq or a later one. No index refuses it at the
+ * insert. The log is asked where another process could have written with the same generation: one
+ * that was taken for dead while a turn waited.
+ */
+int event_index_is_next(struct event_index *x, struct db *db, struct log_session *s, uint64_t seq,
+			bool *ret);
 /* An event of s was inserted as that row. */
 int event_index_add(struct event_index *x, struct db *db, struct log_session *s,
 		    uint64_t generation, uint64_t seq, int64_t row);
-/* Something else of s was written. */
-void event_index_settle(struct event_index *x, struct log_session *s, uint64_t generation);
+/* Something else of s was written; begins_run: with which it began a run. */
+void event_index_settle(struct event_index *x, struct log_session *s, uint64_t generation,
+			bool begins_run);
 /* Before COMMIT. events: how many the transaction has; all: nothing may be left to index. */
 int event_index_run(struct event_index *x, struct db *db, uint64_t events, bool all, int64_t now);
 void event_index_committed(struct event_index *x, int64_t now);

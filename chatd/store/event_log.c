@@ -219,6 +219,9 @@ static void stall(struct event_log *l, const char *why)
 {
 	struct timeval tv = {0, LIMIT_LOG_RETRY_MS * 1000};
 
+	/* something must be tried, or nobody finds out that the log can be written again */
+	if (l->n_pending == 0)
+		event_log_write(l, SQL_PROBE, NULL, NULL, 0, "");
 	l->stats.failures++;
 	l->retry_at = clock_mono_ms() + LIMIT_LOG_RETRY_MS;
 	REQUIRE(event_add(l->retry, &tv) == 0);
@@ -302,7 +305,8 @@ static int reopen(struct event_log *l)
 	}
 	if (!l->commit_unknown)
 		return 0;
-	happened = log_outcome_find(l->db, &l->pending, l->attempted);
+	/* of entries of the index alone nobody knows, and nobody need to */
+	happened = l->attempted ? log_outcome_find(l->db, &l->pending, l->attempted) : 1;
 	if (happened < 0) {
 		stall(l, sqlite3_errmsg(db_handle(l->db)));
 		return -1;
@@ -351,8 +355,6 @@ static void commit(struct event_log *l, bool index_all)
 	}
 	l->attempted = TAILQ_LAST(&l->pending, pending_list);
 	rc = pending_write_run_all(l->db, &l->pending, &l->index, index_all, &l->commit_unknown);
-	if (!l->attempted)
-		l->commit_unknown = false; /* nobody waits for entries of the index */
 	if (rc == SQLITE_OK)
 		maybe_checkpoint(l, group);
 	db_gate_leave(l->db);
@@ -427,11 +429,12 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	/* waking the loop is all: its pass ends with event_log_commit() */
 }
 
-/* Without it what a dead process left is found, only slower. */
-static void catch_up(struct event_log *l)
+void event_log_catch_up(struct event_log *l)
 {
 	int rc = SQLITE_BUSY;
 
+	if (l->stalled || !l->db)
+		return;
 	if (db_gate_enter(l->db) == 0) {
 		rc = event_index_catch_up(l->db);
 		db_gate_leave(l->db);
@@ -465,7 +468,6 @@ int event_log_open(struct event_base *base, const char *path, bool durability_fu
 		l->db = db_open_read_only(path);
 		if (l->db) { /* what is stored can be shown meanwhile */
 			r = 0;
-			event_log_write(l, SQL_PROBE, NULL, NULL, 0, "");
 			l->told_why = true;
 			stall(l, *ret_error);
 		}
@@ -475,8 +477,7 @@ int event_log_open(struct event_base *base, const char *path, bool durability_fu
 		event_log_free(l);
 		return r;
 	}
-	if (!l->stalled)
-		catch_up(l);
+	event_log_catch_up(l);
 	*ret_log = l;
 	return 0;
 }
@@ -488,7 +489,8 @@ void event_log_free(struct event_log *l)
 	if (!l)
 		return;
 	l->retry_at = 0;
-	commit(l, true);
+	if (l->db)
+		commit(l, true);
 	if (l->db && db_gate_enter(l->db) == 0) {
 		(void)db_checkpoint(l->db,
 				    NULL); /* an offer to the next one who opens it, no duty */

@@ -106,6 +106,10 @@ void event_log_after(struct event_log *l, struct log_session *s, void (*done)(vo
 int event_log_withdraw(struct event_log *l, struct log_session *s, uint64_t generation);
 
 void event_log_commit(struct event_log *l);
+/* Indexes what dead processes left, and what living ones have not indexed yet. Done at the start;
+ * again where much is read of sessions that nobody writes to. Without it all is found, only slower.
+ */
+void event_log_catch_up(struct event_log *l);
 /* s, of which nothing is pending, is about to be freed. A NULL log is fine. */
 void event_log_forget(struct event_log *l, struct log_session *s);
 

@@ -135,6 +135,7 @@ static int run_write(struct db *db, struct pending_write *w, struct event_index 
 {
 	sqlite3_stmt *st;
 	unsigned flags;
+	bool is_next = true;
 	int rc, changed;
 
 	w->dropped = false;
@@ -145,6 +146,11 @@ static int run_write(struct db *db, struct pending_write *w, struct event_index 
 		w->dropped = true;
 		return SQLITE_OK;
 	}
+	if (w->kind == PENDING_EVENT) {
+		rc = event_index_is_next(x, db, w->session, w->seq, &is_next);
+		if (rc != SQLITE_OK)
+			return rc;
+	}
 	st = db_stmt(db, w->sql);
 	if (!st)
 		return sqlite3_extended_errcode(db_handle(db));
@@ -152,10 +158,7 @@ static int run_write(struct db *db, struct pending_write *w, struct event_index 
 		bind_event(st, w);
 	else
 		bind_statement(st, w);
-	if (w->kind == PENDING_EVENT && !event_index_is_next(x, w->session, w->seq))
-		rc = SQLITE_CONSTRAINT_UNIQUE;
-	else
-		rc = sqlite3_step(st);
+	rc = is_next ? sqlite3_step(st) : SQLITE_CONSTRAINT_UNIQUE;
 	changed = rc == SQLITE_DONE ? sqlite3_changes(db_handle(db)) : 0;
 	(void)sqlite3_reset(st); /* its error is rc */
 	if (rc != SQLITE_DONE && (rc & 0xff) != SQLITE_CONSTRAINT)
@@ -175,7 +178,7 @@ static int run_write(struct db *db, struct pending_write *w, struct event_index 
 		return event_index_add(x, db, w->session, w->generation, w->seq,
 				       sqlite3_last_insert_rowid(db_handle(db)));
 	if (w->session)
-		event_index_settle(x, w->session, w->generation);
+		event_index_settle(x, w->session, w->generation, flags & NEW_RUN);
 	return SQLITE_OK;
 }
 

@@ -151,11 +151,14 @@ static int fold_events(struct retention *r, struct db *db, const int64_t turn[6]
 {
 	int64_t events =
 		CHANGE(db, SQL_KEEP_FOLD_EVENTS, turn[1], turn[2], turn[3], LIMIT_RETENTION_ROWS);
-	int64_t n =
-		CHANGE(db, SQL_KEEP_FOLD_INDEX, turn[1], turn[2], turn[3], LIMIT_RETENTION_ROWS);
-	bool whole = n < LIMIT_RETENTION_ROWS;
+	int64_t n;
+	bool whole;
 
-	if (events < 0 || n < 0 || CHANGE(db, SQL_KEEP_FOLDED, turn[0], whole ? 2 : 1) < 0)
+	if (events < 0)
+		return -1;
+	n = CHANGE(db, SQL_KEEP_FOLD_INDEX, turn[1], turn[2], turn[3], LIMIT_RETENTION_ROWS);
+	whole = n < LIMIT_RETENTION_ROWS;
+	if (n < 0 || CHANGE(db, SQL_KEEP_FOLDED, turn[0], whole ? 2 : 1) < 0)
 		return -1;
 	r->overdue = r->now - r->policy.keep_deltas_ms - turn[4];
 	r->stats.events += (uint64_t)events;
@@ -351,9 +354,14 @@ static int transaction(struct retention *r, struct db *db, int64_t budget_us)
 
 	if (rc != SQLITE_OK)
 		return rc;
-	if (work(r, db, clock_mono_us() + budget_us) < 0)
+	if (work(r, db, clock_mono_us() + budget_us) < 0) {
 		rc = sqlite3_extended_errcode(db_handle(db));
-	else
+		if (rc == SQLITE_OK) /* another call came in between: it failed all the same */
+			rc = SQLITE_ERROR;
+	}
+	if (rc == SQLITE_OK) /* the newest rows may have gone, whose numbers come again */
+		rc = finish(db, SQL_LAG_LOWER);
+	if (rc == SQLITE_OK)
 		rc = finish(db, SQL_COMMIT);
 	if (rc != SQLITE_OK)
 		(void)finish(db, SQL_ROLLBACK); /* may have rolled back itself */

@@ -13,8 +13,8 @@ DROP INDEX events_by_session;
 -- Each event's insert asks whether its run may still write: a few pages hold the answer for all sessions.
 CREATE INDEX sessions_by_run ON sessions (generation);
 
--- Sessions whose newest events may be missing in event_index: those after the last one that is there, or from `since`
--- on where none is. Only sessions that are streaming just now are here, and only under load (.lore/specs/store.md).
+-- Sessions whose newest events may be missing in event_index: those after the last one that is there, from row `since`
+-- on. Only sessions that are streaming just now are here, and only under load (.lore/specs/store.md).
 CREATE TABLE event_lag (
 	session	INTEGER PRIMARY KEY,
 	since	INTEGER NOT NULL	-- events.row
@@ -22,8 +22,9 @@ CREATE TABLE event_lag (
 
 -- Those events. The + keeps SQLite from making an index of all events for a query.
 CREATE VIEW events_lagging AS
-SELECT l.session, e.seq, e.row AS event FROM event_lag l CROSS JOIN events e ON e.row >= coalesce((SELECT i.event + 1
-	FROM event_index i WHERE i.session = l.session ORDER BY i.seq DESC LIMIT 1), l.since) AND +e.session = l.session;
+SELECT l.session, e.seq, e.row AS event FROM event_lag l CROSS JOIN events e ON e.row >= max(l.since, coalesce((
+	SELECT i.event + 1 FROM event_index i WHERE i.session = l.session ORDER BY i.seq DESC LIMIT 1), 0))
+	AND +e.session = l.session;
 
 -- Where each event of a session lies.
 CREATE VIEW event_places AS
@@ -46,6 +47,6 @@ SELECT t.id AS turn_id, s.id AS session_id, t.state, t.provider, t.model, t.cras
 	strftime('%Y-%m-%dT%H:%M:%fZ', e.ts / 1000.0, 'unixepoch') AS last_event,
 	cast((julianday('now') - 2440587.5) * 86400 - e.ts / 1000.0 AS INTEGER) AS silent_seconds
 FROM turns t JOIN sessions s ON s.row = t.session
-LEFT JOIN events e ON e.row = (SELECT event FROM event_places p WHERE p.session = t.session AND p.seq =
-	(SELECT seq FROM event_places q WHERE q.session = t.session ORDER BY q.seq DESC LIMIT 1))
+LEFT JOIN events e ON e.row = coalesce((SELECT max(l.event) FROM events_lagging l WHERE l.session = t.session),
+	(SELECT i.event FROM event_index i WHERE i.session = t.session ORDER BY i.seq DESC LIMIT 1))
 WHERE t.state IN ('queued', 'running', 'waiting');

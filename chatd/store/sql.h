@@ -6,6 +6,7 @@
  *	GUARDED      a write of a run: it must change exactly one row, else the run is stale
  *	NEW_SESSION  its last_insert_rowid becomes the row of its session
  *	NEW_TURN     … of its turn
+ *	NEW_RUN      afterwards no other process may write to the session
  * In writes, ?1 is always the session's row and ?2 the generation where the statement has one.
  */
 #pragma once
@@ -13,6 +14,7 @@
 #define GUARDED	    1u
 #define NEW_SESSION 2u
 #define NEW_TURN    4u
+#define NEW_RUN	    8u
 
 #define SESSION_COLUMNS                                                                           \
 	"row, id, owner, title, provider, model, system, metadata, generation, state, last_seq, " \
@@ -34,15 +36,15 @@
 	S(COMMIT, 0, "COMMIT")                                                                     \
 	S(ROLLBACK, 0, "ROLLBACK")                                                                 \
 	/* writes */                                                                               \
-	S(SESSION_INSERT, GUARDED | NEW_SESSION,                                                   \
+	S(SESSION_INSERT, GUARDED | NEW_SESSION | NEW_RUN,                                                   \
 	  "INSERT INTO sessions (id, generation, owner, title, provider, model, system, metadata, " \
 	  "state, last_seq, created_at, updated_at) "                                              \
 	  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'idle', 0, ?9, ?9)")                            \
-	S(RUN_START, GUARDED,                                                                      \
+	S(RUN_START, GUARDED | NEW_RUN,                                                                      \
 	  "UPDATE sessions SET generation = ?2, state = 'processing', provider = ?3, model = ?4, " \
 	  "system = ?5, updated_at = ?6 WHERE row = ?1 AND generation = ?2 - 1")                   \
 	/* only what the new run has read: a worker that is leaving may still write to it */      \
-	S(RUN_RESTART, GUARDED,                                                                    \
+	S(RUN_RESTART, GUARDED | NEW_RUN,                                                                    \
 	  "UPDATE sessions SET generation = ?2 "                                                   \
 	  "WHERE row = ?1 AND generation = ?2 - 1 AND state = 'processing' AND "                   \
 	  "?3 = " LAST_SEQ)                                 \
@@ -116,10 +118,20 @@
 	S(LAG_ANY, 0, "SELECT min(session) FROM event_lag")                                        \
 	S(LAG_INDEX_ALL, 0,                                                                        \
 	  "INSERT OR IGNORE INTO event_index SELECT session, seq, row FROM events "                \
-	  "WHERE row >= (SELECT min(coalesce((SELECT i.event + 1 FROM event_index i "              \
-	  "WHERE i.session = l.session ORDER BY i.seq DESC LIMIT 1), l.since)) FROM event_lag l) " \
+	  "WHERE row >= (SELECT min(max(l.since, coalesce((SELECT i.event + 1 FROM event_index i " \
+	  "WHERE i.session = l.session ORDER BY i.seq DESC LIMIT 1), 0))) FROM event_lag l) "      \
 	  "AND +session IN (SELECT session FROM event_lag)")                                       \
-	S(RUN_TAKE, GUARDED,                                                                       \
+	/* of those no process says that it lags: with its turn's end it was indexed */            \
+	S(LAG_DELETE_IDLE, 0,                                                                      \
+	  "DELETE FROM event_lag WHERE session NOT IN "                                            \
+	  "(SELECT row FROM sessions WHERE state <> 'idle')")                                      \
+	/* behind LAG_INDEX_ALL; and where the newest rows were deleted, whose numbers come again */\
+	S(LAG_ADVANCE, 0,                                                                          \
+	  "UPDATE event_lag SET since = (SELECT coalesce(max(row), 0) + 1 FROM events)")           \
+	S(LAG_LOWER, 0,                                                                            \
+	  "UPDATE event_lag SET since = min(since, "                                               \
+	  "(SELECT coalesce(max(row), 0) + 1 FROM events))")                                       \
+	S(RUN_TAKE, GUARDED | NEW_RUN,                                                                       \
 	  "UPDATE sessions SET generation = ?2, state = 'processing' WHERE row = ?1 AND "          \
 	  "generation = ?2 - 1 AND ?3 = " LAST_SEQ)         \
 	S(RUN_STATE, GUARDED,                                                                      \

@@ -67,8 +67,13 @@ static int recover_queue(struct worker *w, const char *id)
 	return s->turn ? 1 : out_of_date(s);
 }
 
-/* Calls recover_one (1: it did something) for each of ids that is ours. Their sum, or -1 if there
- * is no list; one that fails is left for the next time. */
+/*
+ * Calls recover_one (1: it did something) for each of ids that is ours. Their sum, or -1 if there
+ * is no list; one that fails is left for the next time.
+ *
+ * What a dead worker did not index is found by looking through all that was written since, which
+ * other workers make longer meanwhile: so that is indexed now and then.
+ */
 static int each_of_ours(struct worker *w, json_t *ids,
 			int (*recover_one)(struct worker *w, const char *id))
 {
@@ -95,7 +100,11 @@ static int each_of_ours(struct worker *w, json_t *ids,
 			continue;
 		}
 		n += r;
+		if (r > 0 && n % LIMIT_RECOVER_BATCH == 0)
+			event_log_catch_up(w->log);
 	}
+	if (n > 0) /* the commit looks at each of them again, and nobody else can commit then */
+		event_log_catch_up(w->log);
 	return n;
 }
 

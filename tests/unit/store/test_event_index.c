@@ -12,6 +12,7 @@
 
 #include "chatd/store/event_log.h"
 #include "chatd/store/queries.h"
+#include "chatd/store/retention.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "tests/unit/store/dice.h"
@@ -306,6 +307,12 @@ START_TEST(what_a_dead_process_left_is_indexed)
 		memset(&sessions[i].tail, 0, sizeof(sessions[i].tail)); /* loaded anew */
 	}
 	all_is_found();
+	for (int i = 0; i < 2; i++) {
+		state(i, "processing");
+		event_log_commit(log_);
+		event_log_write(log_, SQL_RUN_RESTART, &sessions[i], NULL, ++generation[i], "i",
+				(int64_t)last[i]);
+	}
 	events(0, MANY);
 	event_log_commit(log_);
 	all_is_found();
@@ -359,7 +366,204 @@ START_TEST(who_lost_the_session_leaves_it_alone)
 }
 END_TEST
 
+static void forget(struct event_log *l, struct log_session *s)
+{
+	event_log_forget(l, s);
+	memset(&s->tail, 0, sizeof(s->tail));
+}
+
+static void event_of(struct event_log *l, struct log_session *s, uint64_t g, uint64_t seq)
+{
+	event_log_event(l, s, NULL, g, seq, CHAT_EVENT_RESPONSE_CHUNK, strdup("{}"), 2);
+}
+
+/* Session 0 waits for a person, and b has it too; with it b goes on, under load. */
+static struct event_log *two_have_it(struct log_session *ret_of_b)
+{
+	struct event_log *a = log_;
+
+	state(0, "waiting");
+	event_log_commit(a);
+	open_log();
+	*ret_of_b = sessions[0];
+	memset(&ret_of_b->tail, 0, sizeof(ret_of_b->tail));
+	event_log_write(log_, SQL_RUN_STATE, ret_of_b, NULL, 1, "tii", "processing", (int64_t)1,
+			(int64_t)1);
+	event_log_commit(log_);
+	for (int i = 0; i < MANY; i++)
+		event_of(log_, ret_of_b, 1, (uint64_t)i + 2);
+	event_log_commit(log_);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_lag"), 1);
+	return a;
+}
+
+/* DUR-3: a worker that was taken for dead while a turn waited has its generation as well */
+START_TEST(a_waiting_session_that_two_have_gets_no_seq_twice)
+{
+	struct log_session of_b;
+	struct event_log *a = two_have_it(&of_b);
+
+	event_of(a, &sessions[0], 1, 2);
+	event_log_commit(a);
+	ck_assert_uint_eq(sessions[0].stale, 1);
+	ck_assert_int_eq(number(INDEX_FAULTS), 0);
+	ck_assert_int_eq(number("SELECT count(*) FROM events WHERE session = 1"), 1 + MANY);
+	event_log_forget(log_, &of_b);
+	event_log_free(a);
+}
+END_TEST
+
+START_TEST(who_did_not_begin_the_run_takes_no_lag_away)
+{
+	struct log_session of_b, other = sessions[1];
+	struct event_log *a = two_have_it(&of_b);
+
+	forget(a, &sessions[0]); /* loaded anew since it waits */
+	event_log_write(a, SQL_KEY_INSERT, &sessions[0], NULL, 1, "ttttii", "local", "k", "f", "{}",
+			(int64_t)1, (int64_t)0);
+	event_log_commit(a);
+	memset(&other.tail, 0, sizeof(other.tail));
+	event_of(log_, &of_b, 1, MANY + 2);
+	for (int i = 0; i < MANY; i++)
+		event_of(log_, &other, 1, (uint64_t)i + 2);
+	event_log_commit(log_);
+	ck_assert_uint_eq(of_b.committed, MANY + 2);
+	ck_assert_int_eq(number(INDEX_FAULTS), 0);
+	event_log_forget(log_, &of_b);
+	event_log_forget(log_, &other);
+	event_log_free(a);
+}
+END_TEST
+
+static uint64_t last_seq_in(struct event_log *l, const char *id)
+{
+	auto_session_row struct session_row row = {0};
+
+	ck_assert_int_eq(query_session(event_log_db(l), id, &row), 1);
+	return row.last_seq;
+}
+
+/* DUR-6, SDC-18: who takes a session sees what its owner has not indexed, or does not get it */
+START_TEST(a_take_over_sees_what_lags)
+{
+	struct event_log *a = log_, *b;
+	struct log_session mine = sessions[0];
+
+	open_log(); /* before there is anything to catch up with */
+	b = log_;
+	state(0, "processing");
+	event_log_commit(a);
+	for (int i = 0; i < MANY; i++)
+		event_of(a, &sessions[0], 1, ++last[0]);
+	event_log_commit(a);
+	ck_assert_int_eq(indexed(0), 1);
+	ck_assert_uint_eq(last_seq_in(b, "ses_0"), last[0]);
+	memset(&mine.tail, 0, sizeof(mine.tail));
+	event_log_write(b, SQL_RUN_RESTART, &mine, NULL, 2, "i", (int64_t)last[0] - 1);
+	event_log_commit(b);
+	ck_assert_uint_eq(mine.stale, 2); /* something was written since it was read */
+	mine.stale = 0;
+	event_log_write(b, SQL_RUN_TAKE, &mine, NULL, 2, "i", (int64_t)last[0] - 1);
+	event_log_commit(b);
+	ck_assert_uint_eq(mine.stale, 2);
+	mine.stale = 0;
+	event_log_write(b, SQL_RUN_RESTART, &mine, NULL, 2, "i", (int64_t)last[0]);
+	event_of(b, &mine, 2, ++last[0]);
+	event_log_commit(b);
+	ck_assert_uint_eq(mine.stale, 0);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_lag"), 0);
+	ck_assert_int_eq(number(INDEX_FAULTS), 0);
+	event_log_forget(b, &mine);
+	event_log_free(a);
+}
+END_TEST
+
+/* DUR-6: catching up makes short what has to be looked through, and lets nothing be missed */
+START_TEST(catching_up_again_is_short)
+{
+	struct event_log *a = log_, *b;
+
+	open_log();
+	b = log_;
+	events(0, 1);
+	last[0]--;
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < MANY; i++)
+			event_of(a, &sessions[0], 1, ++last[0]);
+		event_log_commit(a);
+		event_log_catch_up(b);
+		ck_assert_int_eq(indexed(0), (long long)sessions[0].committed);
+		ck_assert_int_eq(
+			number("SELECT since > (SELECT max(row) FROM events) FROM event_lag"), 1);
+	}
+	/* the newest rows go, and their numbers come again */
+	for (int i = 0; i < MANY; i++)
+		event_of(a, &sessions[1], 1, ++last[1]);
+	event_log_write(a, SQL_SESSION_REMOVE, &sessions[1], NULL, 1, "i", (int64_t)1);
+	event_log_commit(a);
+	event_log_catch_up(b);
+	{
+		const struct retention_policy forever = {0};
+		struct retention *r = retention_new();
+
+		retention_begin(r, &forever, clock_wall_ms());
+		while (retention_slice(r, event_log_db(b), 1000000, true) == RETENTION_MORE)
+			;
+		ck_assert_uint_eq(retention_stats(r)->events, 1 + MANY);
+		retention_free(r);
+	}
+	for (int i = 0; i < MANY; i++)
+		event_of(a, &sessions[0], 1, ++last[0]);
+	event_log_commit(a);
+	ck_assert_uint_eq(sessions[0].committed, last[0]);
+	ck_assert_int_eq(number(INDEX_FAULTS), 0);
+	event_log_forget(a, &sessions[1]);
+	event_log_free(a);
+}
+END_TEST
+
 /* --- failures --- */
+
+static int interrupt(void *arg)
+{
+	sqlite3_stmt *st = NULL;
+
+	while ((st = sqlite3_next_stmt(arg, st))) {
+		if (sqlite3_stmt_busy(st) &&
+		    strstr(sqlite3_sql(st), "SELECT 1 FROM sessions WHERE row = ?1 "
+					    "AND generation = ?2"))
+			return 1;
+	}
+	return 0;
+}
+
+/* FAF-4: that fails too, with a tail that is full */
+START_TEST(a_guard_that_cannot_be_read_fails_the_commit)
+{
+	sqlite3 *db = db_handle(event_log_db(log_));
+	struct {
+		struct log_session s;
+		uint64_t behind;
+	} x = {.s = sessions[0]};
+
+	memset(&x.s.tail, 0, sizeof(x.s.tail));
+	for (uint64_t i = 0; i < LIMIT_INDEX_LAG + 4; i++)
+		event_of(log_, &x.s, 1, i + 2);
+	sqlite3_progress_handler(db, 1, interrupt, db);
+	event_log_commit(log_);
+	ck_assert(event_log_is_stalled(log_));
+	ck_assert_uint_eq(x.behind, 0);
+	ck_assert_uint_le(x.s.tail.n, LIMIT_INDEX_LAG);
+	sqlite3_progress_handler(db, 0, NULL, NULL);
+	while (event_log_is_stalled(log_)) {
+		(void)event_base_loop(base, EVLOOP_ONCE);
+		event_log_commit(log_);
+	}
+	ck_assert_uint_eq(x.s.committed, LIMIT_INDEX_LAG + 5);
+	ck_assert_int_eq(number(INDEX_FAULTS), 0);
+	event_log_forget(log_, &x.s);
+}
+END_TEST
 
 static int fail_in; /* writes and syncs until one fails; 0: none does */
 static bool fail_really;
@@ -384,6 +588,29 @@ static void commit_until_it_works(void)
 		event_log_commit(log_);
 	}
 }
+
+/* FAF-4: entries alone that can't be written do not leave the log stalled, nor the index behind */
+START_TEST(a_settling_that_fails_is_tried_again)
+{
+	int64_t until = clock_mono_ms() + 20000;
+
+	events(0, MANY);
+	event_log_commit(log_);
+	usleep(LIMIT_INDEX_LAG_MS * 1000 + 50000);
+	fail_in = 1 + _i;
+	fail_really = _i % 2;
+	event_log_commit(log_);
+	ck_assert(event_log_is_stalled(log_));
+	fail_in = 0;
+	event_log_forget(log_, &sessions[0]); /* nothing else wakes it */
+	while (event_log_is_stalled(log_)) {
+		ck_assert_int_lt(clock_mono_ms(), until);
+		(void)event_base_loop(base, EVLOOP_ONCE);
+		event_log_commit(log_);
+	}
+	ck_assert_int_eq(number(INDEX_FAULTS), 0);
+}
+END_TEST
 
 /*
  * FAF-4: commits of all sizes, some of which fail at some write, really or seemingly; now and then
@@ -424,6 +651,7 @@ int main(void)
 
 	shim_install();
 	shim_set_hook(hook);
+	tcase_set_timeout(c, 60);
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_test(c, a_small_commit_indexes_at_once);
 	tcase_add_test(c, what_is_not_indexed_is_found);
@@ -435,6 +663,12 @@ int main(void)
 	tcase_add_test(c, the_end_of_the_process_settles);
 	tcase_add_test(c, what_a_dead_process_left_is_indexed);
 	tcase_add_test(c, who_lost_the_session_leaves_it_alone);
+	tcase_add_test(c, a_waiting_session_that_two_have_gets_no_seq_twice);
+	tcase_add_test(c, who_did_not_begin_the_run_takes_no_lag_away);
+	tcase_add_test(c, a_take_over_sees_what_lags);
+	tcase_add_test(c, catching_up_again_is_short);
+	tcase_add_test(c, a_guard_that_cannot_be_read_fails_the_commit);
+	tcase_add_loop_test(c, a_settling_that_fails_is_tried_again, 0, 4);
 	tcase_add_loop_test(c, failures_lose_no_event, 0, 12);
 	suite_add_tcase(s, c);
 	r = srunner_create(s);

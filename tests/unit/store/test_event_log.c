@@ -243,6 +243,31 @@ START_TEST(a_seq_of_a_commit_that_failed_is_free)
 }
 END_TEST
 
+/* OPS-6: why a log could not be migrated is what is told, and nothing else. */
+START_TEST(a_log_that_cannot_be_opened_tells_the_reason)
+{
+	const char *why = NULL;
+	struct event_log *none;
+	sqlite3 *db;
+
+	event_log_free(log_);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db,
+				      _i ? "PRAGMA user_version = 9999" : "PRAGMA user_version = 3",
+				      0, 0, 0),
+			 0);
+	(void)sqlite3_close(db);
+	ck_assert_int_eq(event_log_open(base, path, true, &ops, NULL, &none, &why),
+			 _i ? DB_NEWER : -1);
+	ck_assert_msg(strstr(why, _i ? "9999" : "migrating the schema: ") != NULL, "%s", why);
+	ck_assert_int_eq(n_stalls, 0);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "PRAGMA user_version = 4", 0, 0, 0), 0);
+	(void)sqlite3_close(db);
+	open_log();
+}
+END_TEST
+
 /* FAF-4: while the log is locked everything waits, nothing is told, and it goes on by itself. */
 START_TEST(a_locked_log_stalls_and_resumes_by_itself)
 {
@@ -666,6 +691,7 @@ int main(void)
 	tcase_add_test(tc, a_stale_generation_can_not_write);
 	tcase_add_loop_test(tc, a_seq_is_never_used_twice, 0, 2);
 	tcase_add_test(tc, a_seq_of_a_commit_that_failed_is_free);
+	tcase_add_loop_test(tc, a_log_that_cannot_be_opened_tells_the_reason, 0, 2);
 	tcase_add_test(tc, a_locked_log_stalls_and_resumes_by_itself);
 	tcase_add_test(tc, a_withdrawn_run_is_never_written);
 	tcase_add_test(tc, a_stalled_log_with_nothing_pending_recovers);

@@ -129,6 +129,27 @@ static void round_of(const struct retention_policy *p)
 	slices(1000000, 1000);
 }
 
+/* FAF-4: events that can't be taken out keep their places, and nothing is left half done. */
+START_TEST(a_fold_that_fails_changes_nothing)
+{
+	add_session(1, 0, "idle");
+	add_turn(1, 2 * DAY, 10, 10);
+	run("CREATE TRIGGER no BEFORE DELETE ON events WHEN old.seq = 5 BEGIN SELECT raise(%s, "
+	    "'no'); END",
+	    _i ? "ROLLBACK" : "ABORT");
+	retention_begin(keep, &days, NOW);
+	ck_assert_int_eq(retention_slice(keep, db, 1000000, true), RETENTION_FAILED);
+	ck_assert(!db_is_writing(db));
+	ck_assert_uint_eq(retention_stats(keep)->failures, 1);
+	ck_assert_int_eq(number("SELECT count(*) FROM events"), 10);
+	ck_assert_int_eq(number("SELECT sum(folded) FROM turns"), 0);
+	run("DROP TRIGGER no");
+	round_of(&days);
+	ck_assert_int_eq(number("SELECT count(*) FROM events"), 0);
+	ck_assert_int_eq(number("SELECT count(*) FROM event_index"), 0);
+}
+END_TEST
+
 /* OPS-3: after keep_deltas the events of a finished turn go, and its answer stays. */
 START_TEST(old_turns_are_folded_and_young_ones_are_not)
 {
@@ -510,6 +531,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, a_fold_that_fails_changes_nothing, 0, 2);
 	tcase_add_test(tc, old_turns_are_folded_and_young_ones_are_not);
 	tcase_add_test(tc, nothing_goes_where_everything_is_kept);
 	tcase_add_test(tc, a_session_that_is_in_use_is_left_alone);
