@@ -127,7 +127,8 @@ int query_grant(struct db *db, int64_t session, const char *server, const char *
 /* Stored answer of a turn: {"content": …, reasoning …}. *ret is a new reference. */
 int query_answer(struct db *db, int64_t turn, json_t **ret);
 
-/* Calls back for each event of a session after seq, in order. 1, or -1. */
+/* Calls back for each event of a session after seq, in order. 1, or -1; also where one is missing:
+ * a turn that is not over has them all. */
 int query_events(struct db *db, int64_t session, uint64_t after,
 		 void (*fn)(void *arg, const struct chat_event *e), void *arg);
 

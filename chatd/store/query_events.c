@@ -35,8 +35,13 @@ int query_events(struct db *db, int64_t session, uint64_t after,
 	(void)sqlite3_bind_int64(st, 3, -1);
 	while ((r = query_step(st)) == 1) {
 		r = read_event(st, &e);
+		if (r == 1 && e.seq != after + 1) {
+			query_complain("events of a turn that is not over are missing in the log");
+			r = -1;
+		}
 		if (r < 0)
 			break;
+		after = e.seq;
 		fn(arg, &e);
 	}
 	return query_finish(st, r) < 0 ? -1 : 1;
