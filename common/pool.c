@@ -238,10 +238,14 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void check_silence(struct pool_link *l, int64_t now)
 {
+	int64_t limit = l->pool->times.hang;
+
 	if (l->state != LINK_STARTING && l->state != LINK_READY)
 		return;
+	if (l->state == LINK_STARTING && l->pool->times.start)
+		limit = l->pool->times.start;
 	read_control(l);
-	if (now - l->heard < l->pool->times.hang)
+	if (now - l->heard < limit)
 		return;
 	log_error(named(l, "hung"), "%s=%u pid=%d silent_ms=%lld", l->pool->noun, l->index,
 		  (int)l->pid, (long long)(now - l->heard));

@@ -34,9 +34,10 @@ struct pool;
 struct pool_times {
 	int64_t respawn_min, respawn_max; /* back-off between a death and the next start */
 	int64_t healthy;		  /* ready for this long: the back-off starts anew */
-	int64_t hang;			  /* silent for this long: SIGABRT ... */
-	int64_t abort;			  /* ... and this much later SIGKILL */
-	int64_t stop;			  /* from SIGTERM to SIGKILL when the pool stops */
+	int64_t start; /* silent for this long before it is ready: the same; 0: as hang */
+	int64_t hang;  /* silent for this long: SIGABRT ... */
+	int64_t abort; /* ... and this much later SIGKILL */
+	int64_t stop;  /* from SIGTERM to SIGKILL when the pool stops */
 };
 
 /* None is called inside a pool_ call other than pool_reap() and pool_stop(). */

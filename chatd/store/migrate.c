@@ -62,6 +62,9 @@ static int upgrade(sqlite3 *db, int from, char *error, size_t error_size)
 	char pragmas[128];
 	int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
+	if (from && rc == SQLITE_OK)
+		log_notice("db.migrating", "from=%d to=%d: a second for a million events, and more",
+			   from, SCHEMA_VERSION);
 	(void)snprintf(pragmas, sizeof(pragmas),
 		       "PRAGMA application_id = %d; PRAGMA user_version = %d", SCHEMA_APP_ID,
 		       SCHEMA_VERSION);

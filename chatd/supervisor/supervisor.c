@@ -265,6 +265,7 @@ static void loop(struct supervisor *s)
 		.respawn_min = LIMIT_RESPAWN_MIN_MS,
 		.respawn_max = LIMIT_RESPAWN_MAX_MS,
 		.healthy = LIMIT_RESPAWN_HEALTHY_MS,
+		.start = LIMIT_WORKER_START_MS,
 		.hang = LIMIT_WORKER_HANG_MS,
 		.abort = LIMIT_WORKER_ABORT_MS,
 		.stop = setup->drain_ms + LIMIT_WORKER_STOP_MS,

@@ -223,6 +223,25 @@ START_TEST(a_silent_worker_is_killed_and_replaced)
 }
 END_TEST
 
+/* OPS-6: one that migrates a large log before it is ready may be silent for longer. */
+START_TEST(a_worker_that_starts_has_its_own_time)
+{
+	struct pool_times times = short_times;
+	struct world w;
+	int64_t begin;
+	pid_t first;
+
+	times.start = 2500;
+	setup(&w, "never", 1, &times);
+	WAIT(&w, pool_pid(w.pool, 0) > 0);
+	begin = clock_mono_ms();
+	first = pool_pid(w.pool, 0);
+	WAIT(&w, pool_pid(w.pool, 0) > 0 && pool_pid(w.pool, 0) != first);
+	ck_assert_int_ge(clock_mono_ms() - begin, 2000);
+	teardown(&w);
+}
+END_TEST
+
 START_TEST(a_stopped_process_counts_as_silent)
 {
 	struct world w;
@@ -366,6 +385,7 @@ int main(void)
 	tcase_add_test(t, deaths_in_a_row_are_spaced_further_and_further);
 	tcase_add_test(t, a_worker_that_was_healthy_is_replaced_at_once);
 	tcase_add_loop_test(t, a_silent_worker_is_killed_and_replaced, 0, 3);
+	tcase_add_test(t, a_worker_that_starts_has_its_own_time);
 	tcase_add_test(t, a_stopped_process_counts_as_silent);
 	tcase_add_test(t, a_supervisor_that_was_asleep_itself_kills_nobody);
 	tcase_add_test(t, exit_status_78_is_told_once_and_the_worker_is_not_started_again);
