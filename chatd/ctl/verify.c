@@ -1,13 +1,15 @@
 /*
  * verify.c - `chatctl verify`: is the log what it says it is? The whole of it, once.
  *
- *	the file		integrity_check, foreign keys, events of nobody, where events lie
+ *	the file		integrity_check, foreign keys, events of nobody
+ *	its schema		verify_schema.c: tables, indexes, views
+ *	where events lie	verify_index.c: the index, what it may lack
  *	each session		verify_session.c: seqs, generations, its row
  *	each turn		verify_turn.c: the fold of its events against answer, calls, prompts
  *
  * Everything is read in one read transaction and in the order of indexes; what is held is one turn
  * at a time. Sessions that retention is taking out are passed over. Nothing is repaired: a log that
- *is not what it says is for a person to judge.
+ * is not what it says is for a person to judge.
  */
 
 #include <inttypes.h>
@@ -16,6 +18,8 @@
 #include <unistd.h>
 
 #include "chatd/ctl/ctl.h"
+#include "chatd/ctl/verify_index.h"
+#include "chatd/ctl/verify_schema.h"
 #include "chatd/ctl/verify_session.h"
 
 #define SHOW_EVERY 100000 /* events */
@@ -78,63 +82,6 @@ static void check_owners(struct verify *v)
 			(long long)sqlite3_column_int64(st, 0));
 }
 
-/* Entries that lead to no event of theirs. */
-static void check_entries(struct verify *v)
-{
-	auto_stmt sqlite3_stmt *st = log_reader_query(
-		&v->log,
-		"SELECT p.session, p.seq, p.event, e.row IS NULL FROM event_index p "
-		"LEFT JOIN events e ON e.row = p.event "
-		"WHERE e.row IS NULL OR e.session <> p.session OR e.seq <> p.seq",
-		"");
-
-	while (log_reader_step(&v->log, st))
-		finding(&v->findings, (struct place){NULL, NULL, sqlite3_column_int64(st, 1)},
-			sqlite3_column_int(st, 3)
-				? "the index of session row %lld names event row %lld, which is "
-				  "not there"
-				: "the index of session row %lld names event row %lld, which is "
-				  "another event",
-			(long long)sqlite3_column_int64(st, 0),
-			(long long)sqlite3_column_int64(st, 2));
-}
-
-/* Events that nobody is shown, as no entry leads to them nor event_lag. */
-static void check_indexed(struct verify *v)
-{
-	auto_stmt sqlite3_stmt *st = log_reader_query(
-		&v->log,
-		"SELECT e.session, e.seq, e.row, i.event IS NOT NULL FROM events e "
-		"LEFT JOIN event_index i ON i.session = e.session AND i.seq = e.seq "
-		"WHERE i.event IS NOT e.row AND NOT (i.event IS NULL AND EXISTS "
-		"(SELECT 1 FROM events_lagging l WHERE l.session = e.session AND l.event = e.row))",
-		"");
-
-	while (log_reader_step(&v->log, st))
-		finding(&v->findings, (struct place){NULL, NULL, sqlite3_column_int64(st, 1)},
-			sqlite3_column_int(st, 3)
-				? "event row %lld of session row %lld has a seq that the index "
-				  "knows of another event"
-				: "event row %lld of session row %lld is not in the index",
-			(long long)sqlite3_column_int64(st, 2),
-			(long long)sqlite3_column_int64(st, 0));
-}
-
-/* Where each event lies, by the order of events. If each has its place, and there are no more
- * places than events, no entry can lead elsewhere: else they are gone through too, by session. */
-static void check_index(struct verify *v)
-{
-	uint64_t before = v->findings.count;
-
-	check_indexed(v);
-	if (v->findings.count > before ||
-	    log_reader_int(&v->log, 0,
-			   "SELECT (SELECT count(*) FROM event_places) <> "
-			   "(SELECT count(*) FROM events)",
-			   "") != 0)
-		check_entries(v);
-}
-
 static void check_sessions(struct verify *v)
 {
 	uint64_t shown = 0;
@@ -189,9 +136,10 @@ int verify_main(struct ctl *c, int argc, char **argv)
 	if (log_reader_open(&v.log, path) == 0) {
 		begin(&v);
 		show(&v, "the file");
+		verify_schema(&v);
 		check_file(&v);
 		check_owners(&v);
-		check_index(&v);
+		verify_index(&v);
 		check_sessions(&v);
 		show(&v, "all");
 	}

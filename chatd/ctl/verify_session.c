@@ -51,11 +51,11 @@ static void check_hole(struct verify *v, const struct verify_session *s, struct 
 /* Returns the last seq. */
 static int64_t check_seqs(struct verify *v, const struct verify_session *s)
 {
-	auto_stmt sqlite3_stmt *st = log_reader_query(
-		&v->log,
-		"SELECT p.seq, e.generation FROM event_places p JOIN events e ON e.row = p.event "
-		"WHERE p.session = ?1 ORDER BY p.seq",
-		"i", s->row);
+	auto_stmt sqlite3_stmt *st = log_reader_query(&v->log,
+						      "SELECT p.seq, e.generation FROM " PLACES
+						      " p JOIN events e ON e.row = p.event "
+						      "WHERE p.session = ?1 ORDER BY p.seq",
+						      "i", s->row);
 	auto_stmt sqlite3_stmt *turns = log_reader_query(
 		&v->log,
 		"SELECT first_seq, last_seq FROM turns WHERE session = ?1 AND generation > 0 AND "

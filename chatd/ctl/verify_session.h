@@ -9,6 +9,9 @@
 #include "chatd/ctl/findings.h"
 #include "chatd/ctl/log_reader.h"
 
+/* (session, seq, event): a view that only this connection has (verify_index.h). */
+#define PLACES "places"
+
 struct verify {
 	struct log_reader log;
 	struct findings findings;

@@ -124,7 +124,7 @@ static void read_events(struct fold *f)
 	auto_stmt sqlite3_stmt *st =
 		log_reader_query(&f->v->log,
 				 "SELECT p.seq, e.generation, e.turn, e.type, e.payload "
-				 "FROM event_places p JOIN events e ON e.row = p.event "
+				 "FROM " PLACES " p JOIN events e ON e.row = p.event "
 				 "WHERE p.session = ?1 AND p.seq BETWEEN ?2 AND ?3 ORDER BY p.seq",
 				 "iii", f->s->row, f->t->first_seq, f->t->until);
 
@@ -349,7 +349,7 @@ static void check_folded(struct fold *f)
 {
 	auto_stmt sqlite3_stmt *st = log_reader_query(
 		&f->v->log,
-		"SELECT status, id, (SELECT count(*) FROM event_places WHERE session = ?2 AND "
+		"SELECT status, id, (SELECT count(*) FROM " PLACES " WHERE session = ?2 AND "
 		"seq BETWEEN ?3 AND ?4) FROM messages WHERE turn = ?1 AND role = 'assistant'",
 		"iiii", f->t->row, f->s->row, f->t->first_seq, f->t->last_seq);
 
