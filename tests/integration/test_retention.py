@@ -141,14 +141,14 @@ def test_retention_while_turns_run(up):
 
 
 def widen(t, session, n):
-    """As if it had n events more, behind those that its worker knows of."""
+    """As if it had n events more, before those that its worker knows of."""
     db = sqlite3.connect(t.db_path, isolation_level=None, timeout=10)
     db.execute("PRAGMA wal_autocheckpoint = 0")
     db.execute("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO events (session, "
-               "seq, generation, turn, ts, type, payload) SELECT session, 1000 + i, generation, row, 1, 2, "
+               "seq, generation, turn, ts, type, payload) SELECT session, -i, generation, row, 1, 2, "
                "'{\"content\":\"some words\"}' FROM n, turns WHERE session = (SELECT row FROM sessions WHERE id = ?2)",
                (n, session))
-    db.execute("INSERT INTO event_index SELECT session, seq, row FROM events WHERE seq > 1000 AND session = (SELECT row "
+    db.execute("INSERT INTO event_index SELECT session, seq, row FROM events WHERE seq < 0 AND session = (SELECT row "
                "FROM sessions WHERE id = ?)", (session,))
     db.close()
 
