@@ -2,7 +2,7 @@
  * verify_index.c - where the events of a session lie. See verify_index.h.
  *
  *	each event	has the entry of its session and seq; or none, and is behind the last entry
- *			of a session that is in event_lag
+ *			of a session that is in event_lag, from its `since` on
  *	each entry	leads to an event of its session and seq
  *	event_lag	has only sessions that something may be written to
  *
@@ -69,8 +69,8 @@ static int64_t check_events(struct verify *v)
 	auto_stmt sqlite3_stmt *st = log_reader_query(
 		&v->log,
 		"SELECT e.session, e.seq, e.row, i.event IS NOT NULL, i.event IS NULL AND "
-		"e.row >= (SELECT coalesce((SELECT x.event + 1 FROM event_index x "
-		"WHERE x.session = l.session ORDER BY x.seq DESC LIMIT 1), l.since) "
+		"e.row >= (SELECT max(l.since, coalesce((SELECT x.event + 1 FROM event_index x "
+		"WHERE x.session = l.session ORDER BY x.seq DESC LIMIT 1), 0)) "
 		"FROM event_lag l WHERE l.session = e.session) FROM events e "
 		"LEFT JOIN event_index i ON i.session = e.session AND i.seq = e.seq "
 		"WHERE i.event IS NOT e.row",

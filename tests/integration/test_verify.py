@@ -108,6 +108,8 @@ DAMAGE = [
      f"{LAGS}; DELETE FROM event_index WHERE session = {BUSY} AND seq = 4", "is not in the index"),
     ("an event lacks its entry before those that its session lags with", f"{LAGS}; DELETE FROM event_index WHERE session = "
      f"{BUSY}; UPDATE event_lag SET since = since + 1", "event row [0-9]+ of session row [0-9]+ is not in the index"),
+    ("an event lacks its entry behind the last one that is there, and its session lags from later on", f"{LAGS}; UPDATE "
+     f"event_lag SET since = (SELECT max(row) FROM events WHERE session = {BUSY})", "is not in the index"),
     ("a session lags that is idle", f"INSERT INTO event_lag VALUES ({SESSION}, 1)",
      "event_lag has session row [0-9]+, which is idle"),
     ("a session lags that is not there", "INSERT INTO event_lag VALUES (9999, 1)",
