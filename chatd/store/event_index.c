@@ -91,7 +91,7 @@ static int run(struct db *db, enum sql which, int64_t a, int64_t b, int64_t c)
 
 	if (!st)
 		return sqlite3_extended_errcode(db_handle(db));
-	for (int i = 0; i < sqlite3_bind_parameter_count(st); i++)
+	for (int i = 0; i < 3 && i < sqlite3_bind_parameter_count(st); i++)
 		(void)sqlite3_bind_int64(st, i + 1, values[i]);
 	rc = sqlite3_step(st);
 	(void)sqlite3_reset(st); /* its error is rc */
